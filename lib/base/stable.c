@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/stable.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+
+static uint32_t *link_of(const struct stable *s, uint32_t number)
+{
+	uint32_t *links = atomic_load_explicit(&s->chunk[number / s->per_chunk],
+					       memory_order_relaxed);
+
+	return &links[number % s->per_chunk];
+}
+
+static int add_chunk(struct stable *s, uint32_t index)
+{
+	size_t links = s->per_chunk * sizeof(uint32_t);
+	void *chunk;
+
+	if (index >= STABLE_CHUNKS)
+		return -ENOMEM;
+	chunk = calloc(1, links + s->per_chunk * s->element_bytes);
+	if (!chunk)
+		return -ENOMEM;
+	/* Pairs with the acquire in stable_at(): who has a number sees zeroed elements. */
+	atomic_store_explicit(&s->chunk[index], chunk, memory_order_release);
+	return 0;
+}
+
+static int add_number(struct stable *s)
+{
+	uint32_t index = s->end / s->per_chunk;
+
+	if (index >= STABLE_CHUNKS ||
+	    (!atomic_load_explicit(&s->chunk[index], memory_order_relaxed) && add_chunk(s, index)))
+		return -ENOMEM;
+	stable_free(s, s->end++);
+	return 0;
+}
+
+uint32_t stable_new(struct stable *s)
+{
+	uint32_t number;
+
+	if (!s->free_head && add_number(s))
+		return 0;
+	number = s->free_head;
+	s->free_head = *link_of(s, number);
+	s->free_count--;
+	fo_assert(number && number < s->end);
+	return number;
+}
+
+void stable_free(struct stable *s, uint32_t number)
+{
+	fo_assert(number);
+	*link_of(s, number) = s->free_head;
+	s->free_head = number;
+	s->free_count++;
+}
+
+int stable_reserve(struct stable *s, uint32_t count)
+{
+	while (s->free_count < count)
+		if (add_number(s))
+			return -ENOMEM;
+	return 0;
+}
+
+void *stable_at(const struct stable *s, uint32_t number)
+{
+	const char *chunk = atomic_load_explicit(&s->chunk[number / s->per_chunk],
+						 memory_order_acquire);
+
+	fo_assert(number && chunk);
+	return (void *)(chunk + s->per_chunk * sizeof(uint32_t) +
+			(number % s->per_chunk) * s->element_bytes);
+}

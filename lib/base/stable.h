@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Numbered elements whose memory never moves and is never given back.
+ *
+ * A reader without a lock, or in a signal handler, may hold a number that has been freed and
+ * given out again meanwhile: it then reads a valid element of the same type, and whoever uses it
+ * must be able to tell (a generation, a range check).  That is the price for reading without
+ * counting references.
+ *
+ *   number   1 .. : chunk (number / per_chunk), element (number % per_chunk); 0 is no element
+ *   chunk    [ links of free elements | elements, zeroed at first ]
+ */
+#ifndef FOSTER_BASE_STABLE_H
+#define FOSTER_BASE_STABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attributes.h"
+
+#define STABLE_CHUNKS 4096
+
+struct stable {
+	/* fixed */
+	size_t element_bytes;
+	uint32_t per_chunk;
+	/* changes; guarded by the owner's lock but for chunk[], which readers load */
+	uint32_t end;	    /* numbers below it have been given out once */
+	uint32_t free_head; /* of the list of free numbers; 0: none */
+	uint32_t free_count;
+	void *_Atomic chunk[STABLE_CHUNKS];
+};
+
+#define STABLE_INIT(type, count) \
+	{ .element_bytes = sizeof(type), .per_chunk = (count), .end = 1 }
+
+/* A free number; 0 without memory or beyond STABLE_CHUNKS.  The element is as it was left. */
+uint32_t stable_new(struct stable *s) _must_check_ _nonnull_all_;
+
+/* Gives a number back.  Readers may still look at the element. */
+void stable_free(struct stable *s, uint32_t number) _nonnull_all_;
+
+/* Makes sure that the next count calls of stable_new() succeed.  0 or -ENOMEM. */
+int stable_reserve(struct stable *s, uint32_t count) _must_check_ _nonnull_all_;
+
+/* The element of a number that has been given out once.  Any context. */
+void *stable_at(const struct stable *s, uint32_t number) _nonnull_all_;
+
+#endif

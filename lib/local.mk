@@ -1,0 +1,42 @@
+# Sources of libfoster and libfoster-bpf.  A file belongs to one folder, and a folder may include
+# the ones above it in this list only (build-aux/check-layers).
+
+foster_core_sources = \
+	lib/base/attributes.h \
+	lib/base/check.c lib/base/check.h \
+	lib/base/hidden.h \
+	lib/base/result.h \
+	lib/base/stable.c lib/base/stable.h \
+	lib/base/sync.c lib/base/sync.h \
+	lib/os/thread.c lib/os/thread.h \
+	lib/os/vm.c lib/os/vm.h \
+	lib/gc/gc.h \
+	lib/track/overlay.c lib/track/overlay.h \
+	lib/region/attach.c \
+	lib/region/callback.c lib/region/callback.h \
+	lib/region/close.c \
+	lib/region/collect.c lib/region/collect.h \
+	lib/region/core.c lib/region/core.h \
+	lib/region/doubt.c lib/region/doubt.h \
+	lib/region/info.c \
+	lib/region/life.h \
+	lib/region/lock.c lib/region/lock.h \
+	lib/region/pace.c lib/region/pace.h \
+	lib/region/pin.c \
+	lib/region/pool.c lib/region/pool.h \
+	lib/region/reaper.c lib/region/reaper.h \
+	lib/region/region.c lib/region/region.h \
+	lib/region/registry.c lib/region/registry.h \
+	lib/region/stats.c lib/region/stats.h \
+	lib/source/adopt.c \
+	lib/source/file.c \
+	lib/source/mapping.c lib/source/mapping.h \
+	lib/source/mmap.c \
+	lib/source/private.h \
+	lib/guard/copy.c
+
+foster_boehm_sources = lib/gc/boehm.c
+foster_null_sources = lib/gc/null.c lib/gc/null.h
+foster_bpf_sources = \
+	lib/bpf/map.c lib/bpf/map.h \
+	lib/bpf/reason.c lib/bpf/reason.h

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "os/thread.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+#define NS_PER_S 1000000000ull
+#define STACK_BYTES (512u << 10) /* finalizers of the host may run on it */
+#define NAME_BYTES 16		 /* of a thread, with its end */
+
+struct start {
+	void (*run)(void *);
+	void *arg;
+	char name[NAME_BYTES];
+};
+
+static void *begin(void *arg)
+{
+	struct start start = *(struct start *)arg;
+
+	free(arg);
+	(void)pthread_setname_np(pthread_self(), start.name);
+	start.run(start.arg);
+	return NULL;
+}
+
+static void mask_of_ours(sigset_t *mask, const int *open, int count)
+{
+	sigfillset(mask);
+	for (int i = 0; i < count; i++)
+		if (open[i] > 0)
+			sigdelset(mask, open[i]);
+}
+
+/* The new thread inherits the mask, so that no signal of the host can reach it in between. */
+static int create_masked(const pthread_attr_t *attr, struct start *start, const int *open,
+			 int count)
+{
+	sigset_t ours, before;
+	pthread_t thread;
+	int r;
+
+	mask_of_ours(&ours, open, count);
+	r = pthread_sigmask(SIG_SETMASK, &ours, &before);
+	if (r)
+		return -r;
+	r = pthread_create(&thread, attr, begin, start);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -r;
+}
+
+int thread_start(const char *name, void (*run)(void *), void *arg, const int *open, int count)
+{
+	struct start *start = malloc(sizeof(*start));
+	pthread_attr_t attr;
+	int r;
+
+	if (!start)
+		return -ENOMEM;
+	*start = (struct start){ .run = run, .arg = arg };
+	strncpy(start->name, name, NAME_BYTES - 1);
+	r = -pthread_attr_init(&attr);
+	if (r == 0) {
+		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+		pthread_attr_setstacksize(&attr, STACK_BYTES);
+		r = create_masked(&attr, start, open, count);
+		pthread_attr_destroy(&attr);
+	}
+	if (r)
+		free(start);
+	return r;
+}
+
+void thread_open_signals(const int *signals, int count)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (int i = 0; i < count; i++)
+		if (signals[i] > 0)
+			sigaddset(&set, signals[i]);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+void thread_park(void)
+{
+	for (;;)
+		pause();
+}
+
+bool thread_is_main(void)
+{
+	return syscall(SYS_gettid) == getpid();
+}
+
+bool thread_on_own_stack(const void *addr)
+{
+	pthread_attr_t attr;
+	void *low = NULL;
+	size_t size = 0;
+
+	if (pthread_getattr_np(pthread_self(), &attr))
+		return false;
+	if (pthread_attr_getstack(&attr, &low, &size))
+		size = 0;
+	pthread_attr_destroy(&attr);
+	return (uintptr_t)addr - (uintptr_t)low < size;
+}
+
+void futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t deadline)
+{
+	struct timespec at = { .tv_sec = (time_t)(deadline / NS_PER_S),
+			       .tv_nsec = (long)(deadline % NS_PER_S) };
+
+	/* The bitset form takes an absolute time, so that a wake in vain does not lengthen it. */
+	syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, value,
+		deadline == UINT64_MAX ? NULL : &at, NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+void futex_wake(_Atomic uint32_t *word)
+{
+	int saved = errno;
+
+	syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT_MAX, NULL, NULL, 0);
+	errno = saved;
+}
+
+static uint64_t clock_of(clockid_t id)
+{
+	struct timespec now = { 0 };
+
+	clock_gettime(id, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+uint64_t clock_ns(void)
+{
+	return clock_of(CLOCK_MONOTONIC);
+}
+
+uint64_t clock_cpu_ns(void)
+{
+	return clock_of(CLOCK_THREAD_CPUTIME_ID);
+}
+
+uint64_t deadline_in(int timeout_ms)
+{
+	return timeout_ms < 0 ? UINT64_MAX : clock_ns() + (uint64_t)timeout_ms * NS_PER_MS;
+}
+
+int fork_handlers(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+	return -pthread_atfork(prepare, parent, child);
+}
+
+int thread_at_exit(pthread_key_t *key, void (*run)(void *))
+{
+	return -pthread_key_create(key, run);
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "os/vm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+/*
+ * Without MAP_NORESERVE: inaccessible private memory is not charged anyway, and with it the range
+ * would not merge with its neighbours in the collector's heap when it is made ordinary again.
+ */
+#define FORBIDDEN_FLAGS (MAP_PRIVATE | MAP_ANONYMOUS)
+
+#define MAPPINGS_DEFAULT 65530 /* vm.max_map_count, kernel default since 2.6 */
+
+size_t vm_page_size(void)
+{
+	static _Atomic size_t known;
+	size_t size = atomic_load_explicit(&known, memory_order_relaxed);
+
+	if (unlikely(!size)) {
+		size = (size_t)sysconf(_SC_PAGESIZE);
+		atomic_store_explicit(&known, size, memory_order_relaxed);
+	}
+	return size;
+}
+
+size_t vm_round_up(size_t len)
+{
+	size_t mask = vm_page_size() - 1;
+
+	return len > SIZE_MAX - mask ? 0 : (len + mask) & ~mask;
+}
+
+size_t vm_max_mappings(void)
+{
+	FILE *f = fopen("/proc/sys/vm/max_map_count", "re");
+	size_t n = 0;
+
+	if (!f)
+		return MAPPINGS_DEFAULT;
+	if (fscanf(f, "%zu", &n) != 1 || n == 0)
+		n = MAPPINGS_DEFAULT;
+	fclose(f);
+	return n;
+}
+
+static int lay_at(uintptr_t addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	void *got = mmap((void *)addr, len, prot, flags, fd, off);
+
+	return got == MAP_FAILED ? -errno : 0;
+}
+
+/*
+ * Does a refused MAP_FIXED leave the old mapping in place?  Tried with a driver's refusal: a
+ * memfd sealed against future writes refuses a shared writable mapping after the kernel has
+ * cleared the way for it.
+ */
+static bool try_refused_fixed(void)
+{
+	size_t page = vm_page_size();
+	bool keeps = false;
+	unsigned char resident;
+	void *probe;
+	int fd;
+
+	fd = memfd_create("foster-probe", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return false;
+	probe = mmap(NULL, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (probe != MAP_FAILED && ftruncate(fd, (off_t)page) == 0 &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE) == 0 &&
+	    mmap(probe, page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+		keeps = mincore(probe, page, &resident) == 0;
+	/* In the other case the page is a hole by now, perhaps somebody else's: not unmapped. */
+	if (keeps)
+		munmap(probe, page);
+	close(fd);
+	return keeps;
+}
+
+static bool refused_fixed_keeps(void)
+{
+	enum { UNKNOWN, KEEPS, LOSES };
+	static _Atomic int known = UNKNOWN;
+	int k = atomic_load_explicit(&known, memory_order_relaxed);
+
+	if (unlikely(k == UNKNOWN)) {
+		k = try_refused_fixed() ? KEEPS : LOSES;
+		atomic_store_explicit(&known, k, memory_order_relaxed);
+	}
+	return k == KEEPS;
+}
+
+/*
+ * The range may be a hole now.  Take it back where it is one.  Where it is not, it may be as it
+ * was or somebody else's; nobody can tell, so it is given up.
+ */
+static int take_back(uintptr_t addr, size_t len, int cause)
+{
+	if (lay_at(addr, len, PROT_NONE, FORBIDDEN_FLAGS | MAP_FIXED_NOREPLACE, -1, 0) == 0)
+		return cause;
+	return -ENOTRECOVERABLE;
+}
+
+static int lay_by_moving(uintptr_t addr, size_t len, const struct vm_what *what)
+{
+	void *first = mmap(NULL, len, what->prot, what->flags, what->fd, what->off);
+	int r;
+
+	if (first == MAP_FAILED)
+		return -errno;
+	if (mremap(first, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)addr) != MAP_FAILED)
+		return 0;
+	r = -errno;
+	munmap(first, len);
+	return take_back(addr, len, r);
+}
+
+int vm_lay(uintptr_t addr, size_t len, const struct vm_what *what)
+{
+	fo_assert(addr % vm_page_size() == 0 && len % vm_page_size() == 0 && len);
+	fo_assert(!(what->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)));
+	if (!refused_fixed_keeps())
+		return lay_by_moving(addr, len, what);
+	return lay_at(addr, len, what->prot, what->flags | MAP_FIXED, what->fd, what->off);
+}
+
+int vm_forbid(uintptr_t addr, size_t len)
+{
+	fo_assert(addr % vm_page_size() == 0 && len % vm_page_size() == 0 && len);
+	return lay_at(addr, len, PROT_NONE, FORBIDDEN_FLAGS | MAP_FIXED, -1, 0);
+}
+
+int vm_make_ordinary(uintptr_t addr, size_t len)
+{
+	fo_assert(addr % vm_page_size() == 0 && len % vm_page_size() == 0 && len);
+	return mprotect((void *)addr, len, PROT_READ | PROT_WRITE) == 0 ? 0 : -errno;
+}
+
+int vm_advise(uintptr_t addr, size_t len, int advice)
+{
+	return madvise((void *)addr, len, advice) == 0 ? 0 : -errno;
+}
+
+void vm_discard(uintptr_t addr, size_t len)
+{
+	(void)madvise((void *)addr, len, MADV_DONTNEED);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The address space: the only file that calls mmap and its kin.
+ *
+ * Preconditions of all: addresses and lengths are multiples of the page size, length not 0,
+ * unless the comment says otherwise.  Results are negative errnos.  No function takes a lock or
+ * allocates from malloc.
+ */
+#ifndef FOSTER_OS_VM_H
+#define FOSTER_OS_VM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/attributes.h"
+
+/* What is to be mapped; the arguments of mmap(2) without an address. */
+struct vm_what {
+	int prot;
+	int flags; /* MAP_* without MAP_FIXED */
+	int fd;
+	off_t off;
+};
+
+/* Bytes of a page.  Safe in a signal handler. */
+size_t vm_page_size(void) _pure_;
+
+/* Up to whole pages; 0 when that does not fit. */
+size_t vm_round_up(size_t len) _pure_;
+
+/* The system's limit on mappings of one process, or 65530 where it cannot be read. */
+size_t vm_max_mappings(void);
+
+/*
+ * Lays a mapping over [addr, addr+len), which the caller owns.
+ *
+ * A kernel before 6.12 has already unmapped the old range when a driver or the accounting of
+ * memory refuses the new mapping, and another thread's mmap may take the hole.  Where that is so
+ * (found by trying, at the first call) the mapping is made elsewhere and moved.
+ *
+ * Returns 0, the errno of mmap(2) with the range as it was or forbidden, or -ENOTRECOVERABLE if
+ * the range may be lost to somebody else: it must not be touched any more.
+ */
+int vm_lay(uintptr_t addr, size_t len, const struct vm_what *what) _must_check_ _nonnull_all_;
+
+/* Lays inaccessible memory over the range: what was there is given back; a touch is SIGSEGV. */
+int vm_forbid(uintptr_t addr, size_t len) _must_check_;
+
+/*
+ * Turns a forbidden range into ordinary zeroed private memory, as the collector's heap has it.
+ * In two steps from whatever was there, since the second can fail (-ENOMEM) without harm.
+ */
+int vm_make_ordinary(uintptr_t addr, size_t len) _must_check_;
+
+/* Advice of madvise(2). */
+int vm_advise(uintptr_t addr, size_t len, int advice) _must_check_;
+
+/* Gives back the memory behind a private anonymous range; it reads as zeros.  Best effort. */
+void vm_discard(uintptr_t addr, size_t len);
+
+#endif

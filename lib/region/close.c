@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The ends that a caller chooses: close, munmap, disown. */
+#include <errno.h>
+#include <foster/foster.h>
+
+#include "base/result.h"
+#include "base/sync.h"
+#include "os/vm.h"
+#include "region/region.h"
+
+/* The caller holds r. */
+static int close_region(struct region *r)
+{
+	int err = region_revoke(r);
+
+	if (err)
+		return err;
+	FOSTER_SYNC("revoked");
+	err = vm_forbid(region_base(r), region_span(r));
+	if (err)
+		region_unrevoke(r);
+	return err;
+}
+
+FOSTER_EXPORT int foster_close(const void *p)
+{
+	struct region *r = region_hold(p);
+	int err;
+
+	if (!r)
+		return result(-ENOENT);
+	err = close_region(r);
+	region_drop(r);
+	return result(err);
+}
+
+FOSTER_EXPORT int foster_disown(const void *p)
+{
+	struct region *r = region_hold(p);
+	int err;
+
+	if (!r)
+		return result(-ENOENT);
+	err = region_disown(r);
+	region_drop(r);
+	return result(err);
+}
+
+/* The pages [start, end) of a held region. */
+static int munmap_held(struct region *r, uintptr_t start, uintptr_t end)
+{
+	uintptr_t base = region_base(r);
+	bool whole = false;
+	int err;
+
+	/* The registry knows pages, a user of foster_map_file() only bytes: start may lie before. */
+	if (start < base || end > base + region_span(r))
+		return -ENOENT;
+	if (start == base && end == base + region_span(r))
+		return close_region(r);
+	err = region_revoke_part(r, start, end, &whole);
+	return whole ? close_region(r) : err;
+}
+
+static int munmap_checked(uintptr_t start, size_t len)
+{
+	struct region *r;
+	int err;
+
+	if (start % vm_page_size() || !len)
+		return -EINVAL;
+	len = vm_round_up(len);
+	if (!len || start + len < start)
+		return -EOVERFLOW;
+	r = region_hold_page(start);
+	if (!r)
+		return -ENOENT;
+	err = munmap_held(r, start, start + len);
+	region_drop(r);
+	return err;
+}
+
+FOSTER_EXPORT int foster_munmap(void *addr, size_t len)
+{
+	return result(munmap_checked((uintptr_t)addr, len));
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "region/pace.h"
+
+#include <stdatomic.h>
+
+#include "base/check.h"
+#include "gc/gc.h"
+#include "os/thread.h"
+#include "os/vm.h"
+#include "region/stats.h"
+
+#define REGIONS_DEFAULT 1024u
+#define MIB_DEFAULT 256u
+#define IDLE_MS_DEFAULT 2000u
+#define BUDGET_DEFAULT 10u
+#define BACKOFF_MAX 6 /* doublings of the idle wait: 64 times */
+
+#define MIB_SHIFT 20
+#define MAPPINGS_PER_REGION 2 /* its own, and one of the collector's heap beside it */
+#define MAPPINGS_OF_HOST 1024
+#define REGIONS_LEAST 256u /* asked for no more often, even when mappings get scarce */
+#define OVERRUN 2	   /* limits, at which makers wait */
+
+/* Since the last collection; reset by whoever notices that there was one. */
+static _Atomic uint32_t cycle;
+static _Atomic size_t regions_since;
+static _Atomic size_t bytes_since;
+
+/* Computed after each collection of ours from what lives. */
+static _Atomic size_t regions_limit;
+static _Atomic size_t bytes_limit;
+
+/* Fixed by pace_start(). */
+static struct foster_options opts;
+static size_t max_mappings;
+
+/* The reaper's own. */
+static uint32_t idle_cycle;
+static uint64_t idle_since; /* clock_ns() of the last collection that was noticed */
+static uint64_t idle_cost;  /* of our last collection */
+static unsigned int idle_backoff;
+static uint64_t idle_mapped; /* stats.mapped when the back-off was last looked at */
+
+static unsigned int or_default(unsigned int value, unsigned int by_default)
+{
+	return value ? value : by_default;
+}
+
+static size_t at_least(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+static size_t at_most(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Half of what lives, so that the cost of a collection spreads over as many new regions. */
+static void compute_limits(void)
+{
+	size_t ranges = stats_get(regions) + stats_get(revoked) + stats_get(pool_ranges);
+	size_t ceiling = (max_mappings - at_most(max_mappings, MAPPINGS_OF_HOST)) /
+			 MAPPINGS_PER_REGION;
+	size_t room = ceiling > ranges ? ceiling - ranges : 0;
+	size_t regions = at_least(opts.collect_regions, stats_get(regions) / 2);
+
+	regions = at_most(regions, at_least(room / 2, REGIONS_LEAST));
+	atomic_store_explicit(&regions_limit, regions, memory_order_relaxed);
+	atomic_store_explicit(&bytes_limit,
+			      at_least((size_t)opts.collect_mib << MIB_SHIFT,
+				       stats_get(bytes) / 2),
+			      memory_order_relaxed);
+}
+
+void pace_start(const struct foster_options *given)
+{
+	opts = *given;
+	opts.collect_regions = or_default(opts.collect_regions, REGIONS_DEFAULT);
+	opts.collect_mib = or_default(opts.collect_mib, MIB_DEFAULT);
+	opts.idle_collect_ms = or_default(opts.idle_collect_ms, IDLE_MS_DEFAULT);
+	opts.idle_budget_permille = or_default(opts.idle_budget_permille, BUDGET_DEFAULT);
+	max_mappings = vm_max_mappings();
+	idle_since = clock_ns();
+	compute_limits();
+}
+
+/* Two threads may both notice; then a few regions are not counted, which only delays. */
+static void notice_collection(void)
+{
+	uint32_t now = gc_cycles();
+
+	if (atomic_load_explicit(&cycle, memory_order_relaxed) == now)
+		return;
+	atomic_store_explicit(&cycle, now, memory_order_relaxed);
+	atomic_store_explicit(&regions_since, 0, memory_order_relaxed);
+	atomic_store_explicit(&bytes_since, 0, memory_order_relaxed);
+}
+
+static bool since_reached(size_t times)
+{
+	return atomic_load_explicit(&regions_since, memory_order_relaxed) >=
+		       times * atomic_load_explicit(&regions_limit, memory_order_relaxed) ||
+	       atomic_load_explicit(&bytes_since, memory_order_relaxed) / times >=
+		       atomic_load_explicit(&bytes_limit, memory_order_relaxed);
+}
+
+bool pace_note(size_t span)
+{
+	notice_collection();
+	atomic_fetch_add_explicit(&regions_since, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&bytes_since, span, memory_order_relaxed);
+	return since_reached(1);
+}
+
+bool pace_due(void)
+{
+	notice_collection();
+	return since_reached(1);
+}
+
+bool pace_overrun(void)
+{
+	notice_collection();
+	return since_reached(OVERRUN);
+}
+
+void pace_collected(uint64_t cost, bool released)
+{
+	compute_limits();
+	idle_since = clock_ns();
+	idle_cycle = gc_cycles();
+	idle_cost = cost;
+	if (released)
+		idle_backoff = 0;
+	else if (idle_backoff < BACKOFF_MAX)
+		idle_backoff++;
+}
+
+/* What idle moments are for: regions that may go, and a pool to make smaller. */
+static bool anything_there(void)
+{
+	return stats_get(regions) + stats_get(revoked) > stats_get(unseen) ||
+	       stats_get(pool_ranges);
+}
+
+uint64_t pace_idle_at(void)
+{
+	uint64_t wait = ((uint64_t)opts.idle_collect_ms << idle_backoff) * NS_PER_MS;
+	uint64_t rest = idle_cost * 1000 / opts.idle_budget_permille;
+
+	if (opts.idle_collect_ms == FOSTER_NEVER || !anything_there())
+		return UINT64_MAX;
+	return idle_since + (wait > rest ? wait : rest);
+}
+
+bool pace_idle(void)
+{
+	uint64_t now = clock_ns();
+
+	if (gc_cycles() != idle_cycle) {
+		idle_cycle = gc_cycles();
+		idle_since = now;
+	}
+	/* What is new may be short-lived. */
+	if (stats_get(mapped) != idle_mapped) {
+		idle_mapped = stats_get(mapped);
+		idle_backoff = 0;
+	}
+	return now >= pace_idle_at();
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * When foster asks for a collection.
+ *
+ * Most programs that use foster never allocate from the collector, so it would never run.  Like
+ * Java's accounting of direct memory, foster counts what has been mapped since the last
+ * collection, whoever ran it, and asks for one when that is much, or when nothing has happened
+ * for long.  Makers that outrun the reaper wait for it, for a bounded time, so that a program
+ * that maps and drops stays flat.
+ */
+#ifndef FOSTER_REGION_PACE_H
+#define FOSTER_REGION_PACE_H
+
+#include <foster/foster.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Takes the options; before anything else here. */
+void pace_start(const struct foster_options *opts);
+
+/* A region of span bytes has been made.  True: the reaper should hear of it. */
+bool pace_note(size_t span);
+
+/* Has so much been mapped that a collection is due? */
+bool pace_due(void);
+
+/* Has so much been mapped that its makers should wait until the collector has caught up? */
+bool pace_overrun(void);
+
+/* ---- for the reaper only */
+
+/* A collection of foster's own ended; it took cost nanoseconds and released something or not. */
+void pace_collected(uint64_t cost, bool released);
+
+/* Is an idle collection due?  Notices collections of the host, which put it off. */
+bool pace_idle(void);
+
+/* When pace_idle() may become true; UINT64_MAX: never, as things are. */
+uint64_t pace_idle_at(void);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The reaper: foster's own thread.
+ *
+ * The collector knows it.  It decides over doubted regions, releases them, collects when a
+ * collection is due, and makes ranges for threads that the collector does not know.  All signals
+ * but the collector's are blocked on it.
+ */
+#ifndef FOSTER_REGION_REAPER_H
+#define FOSTER_REGION_REAPER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attributes.h"
+
+/* Starts it where it is not running.  0, -EAGAIN, -ENOMEM.  Context: no lock, not a callback. */
+int reaper_start(void) _must_check_;
+
+/*
+ * Stops it, after it has given the pool back.  -ETIMEDOUT: it is still busy, and goes on.
+ * Context: not on the reaper.
+ */
+int reaper_stop(uint64_t deadline) _must_check_;
+
+/* Wakes it.  Any context, any lock, signal handlers and the collector included. */
+void reaper_ring(void);
+
+bool reaper_is_me(void);
+
+/* region_create() on the reaper, for a thread unknown to the collector; waits for it. */
+uint32_t reaper_make(size_t span) _must_check_;
+
+/*
+ * Asks for collections until nothing more is released, and waits for their end.  0,
+ * -ETIMEDOUT (they go on), or the errors of reaper_start().  deadline 0: does not wait.
+ */
+int reaper_collect(uint64_t deadline) _must_check_;
+
+/* Waits until the collector has caught up with the makers of regions, a second at most. */
+void reaper_throttle(void);
+
+/* Collects and empties the pool, so that a mapping may be tried again. */
+void reaper_relieve(void);
+
+/* In the child of fork: it is not there. */
+void reaper_after_fork(void);
+
+#endif

@@ -1,0 +1,791 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The life of a region: the one place where a state changes.
+ *
+ * Terms
+ *   range     span bytes of address space inside an object of the collector (track/overlay.h)
+ *   region    what users see in a range, from birth to release
+ *   number    names a struct region; range and region share one
+ *   sign      the collector's word that it sees no pointer into the range (gc/gc.h)
+ *   forbidden inaccessible memory of ours; what was there before has been given back
+ *
+ * Invariants
+ *   (1) A number whose state is not FREE stands in the registry for all of its range, and for no
+ *       other address.
+ *   (2) While the state is not FREE the sign keeps the object, so nobody else is given its
+ *       addresses.  The range of a FREE number is ordinary memory and the collector's.
+ *   (3) Users reach a region in LIVE, DOUBTED, REVOKED and FADING only.
+ *   (4) Pins or holds keep a region in LIVE or REVOKED: with either, no sign counts.
+ *   (5) A number is in the doubt queue if and only if its queued bit is set, and at most once.
+ *   (6) A number is in the pool if and only if its state is POOLED; then its range is forbidden
+ *       and it has neither pins nor holds.
+ *   (7) In REVOKED, FADING and POOLED all of the range is forbidden (in REVOKED from the moment
+ *       that foster_close() returns); in LIVE and DOUBTED the revoked pages are.
+ *   (8) RELEASING has one owner: the thread that made it so.
+ *   (9) The generation goes up each time a number becomes NEWBORN, and never otherwise.
+ *
+ *                    region_born()          region_sign()          region_settle()
+ *     FREE ---> NEWBORN ------------> LIVE ----------------> DOUBTED -----------+
+ *       ^          ^  |              |  |  <----------------                    |
+ *       |          |  |              |  |     region_hold(), _pin()             |
+ *       |          |  | refused      |  | region_revoke()                       v
+ *       |        POOLED <---+        |  +----------> REVOKED -----> FADING --> RELEASING
+ *       |          |        |        |                       <-----             |   |
+ *       |          |        |        | region_disown()                          |   |
+ *       |          |        |        v                                          |   |
+ *       |          |        |     DISOWNED <--- the range is lost --------------+   |
+ *       |          v        +--------------------- region_release() ----------------+
+ *       +----- RELEASING <----- region_unpool()                                     |
+ *       +---------------------------------------------------------------------------+
+ *
+ *   from       to         by                 when
+ *   FREE       NEWBORN    region_create()    a range has been made
+ *   POOLED     NEWBORN    region_reuse()     the pool has a range of that size
+ *   NEWBORN    LIVE       region_born()      the mapping lies in the range
+ *   NEWBORN    RELEASING  region_stillborn() the mapping was refused
+ *   NEWBORN    DISOWNED   region_stillborn() and the range was lost
+ *   LIVE       DOUBTED    region_sign()      no pointer seen, no pin, no hold
+ *   DOUBTED    LIVE       region_hold(), region_pin()   a caller has a pointer
+ *   DOUBTED    RELEASING  region_settle()    still in doubt when the reaper looks
+ *   LIVE       REVOKED    region_revoke()    foster_close(), last page of foster_munmap()
+ *   REVOKED    LIVE       region_unrevoke()  the kernel refused
+ *   REVOKED    FADING     region_sign()      as LIVE to DOUBTED
+ *   FADING     REVOKED    region_hold()      as DOUBTED to LIVE
+ *   FADING     RELEASING  region_settle()    as DOUBTED to RELEASING
+ *   LIVE       DISOWNED   region_disown()
+ *   RELEASING  POOLED     region_release()   forbidden; the pool has room
+ *   RELEASING  FREE       region_release()   ordinary again; the pool is full
+ *   RELEASING  DOUBTED, FADING  region_release()  the kernel refused; queued once more
+ *   POOLED     RELEASING  region_unpool()    the pool is made smaller
+ */
+#include "region/region.h"
+
+#include <errno.h>
+
+#include "base/check.h"
+#include "base/stable.h"
+#include "base/sync.h"
+#include "gc/gc.h"
+#include "os/vm.h"
+#include "region/doubt.h"
+#include "region/lock.h"
+#include "region/pool.h"
+#include "region/registry.h"
+#include "region/stats.h"
+#include "track/overlay.h"
+
+#define GET(member) atomic_load_explicit(&(member), memory_order_relaxed)
+#define SET(member, value) atomic_store_explicit(&(member), (value), memory_order_relaxed)
+
+static struct stable numbers = STABLE_INIT(struct region, 1024);
+/* numbers.end for readers without the lock; behind it by nothing that is in use. */
+static _Atomic uint32_t numbers_end = 1;
+static _Atomic uint64_t last_id;
+
+struct region *region_at(uint32_t number)
+{
+	return stable_at(&numbers, number);
+}
+
+uint32_t region_numbers_end(void)
+{
+	return atomic_load_explicit(&numbers_end, memory_order_acquire);
+}
+
+uintptr_t region_base(const struct region *r)
+{
+	return reveal((hidden_addr){ GET(r->base) });
+}
+
+size_t region_span(const struct region *r)
+{
+	return GET(r->span);
+}
+
+static uint64_t life_of(const struct region *r)
+{
+	return atomic_load_explicit(&r->life, memory_order_acquire);
+}
+
+/* ------------------------------------------------------------------ the checker */
+
+static void check_free(const struct region *r, uint64_t life)
+{
+	fo_assert(!life_pins(life) && !life_holds(life) && !(life & LIFE_QUEUED));
+	fo_assert(GET(r->revoked) == 0);
+}
+
+static void check_range(const struct region *r, uint32_t number)
+{
+	uintptr_t base = region_base(r);
+	size_t span = region_span(r);
+
+	fo_assert(span && span % vm_page_size() == 0 && base % vm_page_size() == 0);
+	fo_assert(registry_find(base).region == number);		/* (1) */
+	fo_assert(registry_find(base + span - 1).region == number);	/* (1) */
+	fo_assert(registry_find(base + span).region != number);	/* (1) */
+	fo_assert(registry_find(base - 1).region != number);		/* (1) */
+}
+
+static void check_quiet(uint64_t life)
+{
+	fo_assert(!life_pins(life) && !life_holds(life)); /* (4), (6) */
+}
+
+static void check_known(const struct region *r)
+{
+	fo_assert(GET(r->len) && GET(r->delta) < vm_page_size());
+	fo_assert(GET(r->delta) + GET(r->len) <= region_span(r));
+	fo_assert(GET(r->id) && GET(r->source));
+}
+
+/* Asserts the invariants above; what a concurrent thread may change is not looked at. */
+void region_check(uint32_t number)
+{
+	const struct region *r = region_at(number);
+	uint64_t life = life_of(r);
+
+	fo_assert(region_locked());
+	fo_assert(life_state(life) < LIFE_STATES);
+	if (life_state(life) == LIFE_FREE) {
+		check_free(r, life);
+		return;
+	}
+	check_range(r, number);
+	if (life_state(life) == LIFE_POOLED) {
+		check_quiet(life);
+		fo_assert(!(life & LIFE_QUEUED)); /* (5), (6) */
+	}
+	if (life_is_known(life))
+		check_known(r);
+}
+
+/* ------------------------------------------------------------------ changing a state */
+
+/* What (4) says of a life that somebody is about to see. */
+static void check_life(uint64_t life)
+{
+	switch (life_state(life)) {
+	case LIFE_DOUBTED:
+	case LIFE_FADING:
+	case LIFE_POOLED:
+		fo_assert(!life_pins(life) && !life_holds(life));
+		break;
+	case LIFE_NEWBORN:
+		fo_assert(!life_pins(life) && !(life & LIFE_QUEUED));
+		break;
+	default:
+		break;
+	}
+}
+
+/*
+ * The swap that every transition is.  Release: what was written of the region before is seen by
+ * who sees the new state; acquire: and the other way round.
+ */
+static bool swap_life(struct region *r, uint64_t *life, uint64_t want)
+{
+	check_life(want);
+	return atomic_compare_exchange_strong_explicit(&r->life, life, want, memory_order_acq_rel,
+						       memory_order_acquire);
+}
+
+/* A transition out of a state that this thread owns: no other thread changes the word then. */
+static void set_life(struct region *r, uint64_t want)
+{
+	check_life(want);
+	atomic_store_explicit(&r->life, want, memory_order_release);
+}
+
+/*
+ * From one state to another, whatever else the word holds.  False: it was in neither that state
+ * nor, for a doubted one, about to be revived into it.
+ */
+static bool move_life(struct region *r, enum life_state from, enum life_state to)
+{
+	uint64_t life = life_of(r);
+
+	do {
+		if (life_state(life_revived(life)) != from)
+			return false;
+	} while (!swap_life(r, &life, life_with(life, to)));
+	return true;
+}
+
+/* ------------------------------------------------------------------ birth */
+
+/*
+ * The generation is seen to go up before any member changes: a reader that read a new member
+ * finds the word changed.
+ */
+static void begin_newborn(struct region *r)
+{
+	uint64_t life = life_of(r);
+
+	fo_assert(life_state(life) == LIFE_FREE || life_state(life) == LIFE_POOLED);
+	set_life(r, life_with(life_let_go(life) + LIFE_GENERATION, LIFE_NEWBORN));
+	atomic_thread_fence(memory_order_release);
+	SET(r->revoked, 0);
+	SET(r->closed, false);
+	SET(r->signs, 0);
+}
+
+uint32_t region_reuse(size_t span)
+{
+	uint32_t number;
+
+	region_lock();
+	number = pool_take(span);
+	if (number)
+		begin_newborn(region_at(number));
+	region_unlock();
+	return number;
+}
+
+/* Numbers a range; 0 without memory, with nothing changed. */
+static uint32_t number_range(uintptr_t base, size_t span)
+{
+	struct region *r;
+	uint32_t number;
+
+	if (registry_reserve())
+		return 0;
+	number = stable_new(&numbers);
+	if (!number)
+		return 0;
+	atomic_store_explicit(&numbers_end, numbers.end, memory_order_release);
+	r = region_at(number);
+	begin_newborn(r);
+	SET(r->base, hide(base).complement);
+	SET(r->span, span);
+	(void)registry_set(base, base + span, (struct registry_found){ number, false });
+	region_check(number);
+	return number;
+}
+
+uint32_t region_create(size_t span)
+{
+	uintptr_t base = overlay_new(span);
+	uint32_t number = 0;
+
+	FOSTER_SYNC("object-made");
+	if (base) {
+		region_lock();
+		number = number_range(base, span);
+		region_unlock();
+	}
+	/* The only evidence for the object until the registry knows it. */
+	__asm__ volatile("" : : "r"(base) : "memory");
+	return number;
+}
+
+void region_born(uint32_t number, const struct region_facts *facts)
+{
+	struct region *r = region_at(number);
+	uint64_t life = life_of(r);
+
+	fo_assert(life_state(life) == LIFE_NEWBORN);
+	fo_assert(facts->len && facts->delta + facts->len <= region_span(r));
+	SET(r->id, atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1);
+	SET(r->delta, facts->delta);
+	SET(r->len, facts->len);
+	SET(r->source, facts->source);
+	SET(r->prot, facts->prot);
+	SET(r->unseen, facts->unseen);
+	stats_add(mapped, 1);
+	stats_add(regions, 1);
+	stats_add(bytes, region_span(r));
+	stats_add(unseen, facts->unseen);
+	FOSTER_SYNC("region-born");
+	set_life(r, life_with(life, LIFE_LIVE) + (facts->unseen ? LIFE_PIN : 0));
+}
+
+/* ------------------------------------------------------------------ the way out */
+
+/* The last step of a range: the collector's again, or where that fails, into the pool. */
+static int give_back(uint32_t number)
+{
+	struct region *r = region_at(number);
+	uintptr_t base = region_base(r);
+	size_t span = region_span(r);
+	int err = vm_make_ordinary(base, span);
+
+	fo_assert(life_state(life_of(r)) == LIFE_RELEASING); /* (8) */
+	region_lock();
+	if (err) {
+		pool_put_anyway(number);
+		set_life(r, life_with(life_of(r), LIFE_POOLED));
+	} else {
+		/* The sign keeps the object until the registry has let go of it. */
+		(void)registry_set(base, base + span, (struct registry_found){ 0 });
+		set_life(r, life_with(life_of(r), LIFE_FREE));
+		stable_free(&numbers, number);
+	}
+	region_unlock();
+	return err;
+}
+
+/* RELEASING, and forbidden: into the pool if it has room. */
+static bool pool_range(uint32_t number)
+{
+	struct region *r = region_at(number);
+	uintptr_t base = region_base(r);
+	bool pooled;
+
+	region_lock();
+	if (GET(r->revoked))
+		(void)registry_set(base, base + region_span(r),
+				   (struct registry_found){ number, false });
+	SET(r->revoked, 0);
+	pooled = pool_put(number);
+	if (pooled)
+		set_life(r, life_with(life_of(r), LIFE_POOLED));
+	region_check(number);
+	region_unlock();
+	return pooled;
+}
+
+static void end_stats(const struct region *r, bool closed)
+{
+	stats_add(released, 1);
+	if (closed) {
+		stats_sub(revoked, 1);
+	} else {
+		stats_sub(regions, 1);
+		stats_sub(bytes, region_span(r));
+	}
+}
+
+int region_release(uint32_t number)
+{
+	struct region *r = region_at(number);
+	bool closed = GET(r->closed);
+	int err = closed ? 0 : vm_forbid(region_base(r), region_span(r));
+
+	fo_assert(life_state(life_of(r)) == LIFE_RELEASING); /* (8) */
+	if (err) {
+		set_life(r, life_with(life_of(r), LIFE_DOUBTED) | LIFE_QUEUED);
+		doubt_put(number);
+		return err;
+	}
+	end_stats(r, closed);
+	if (!pool_range(number))
+		(void)give_back(number); /* or it went into the pool after all */
+	return 0;
+}
+
+int region_unpool(void)
+{
+	uint32_t number;
+
+	region_lock();
+	number = pool_take_any();
+	if (number)
+		(void)move_life(region_at(number), LIFE_POOLED, LIFE_RELEASING);
+	region_unlock();
+	return number ? give_back(number) : -ENOENT;
+}
+
+void region_stillborn(uint32_t number, bool lost)
+{
+	struct region *r = region_at(number);
+	uint64_t life = life_of(r);
+
+	fo_assert(life_state(life) == LIFE_NEWBORN);
+	if (lost) {
+		/* Not ours to unmap any more, nor the collector's to reuse: kept for ever. */
+		stats_add(abandoned, 1);
+		set_life(r, life_with(life, LIFE_DISOWNED));
+		return;
+	}
+	set_life(r, life_with(life, LIFE_RELEASING));
+	/* A range that cannot be forbidden is still what it was: forbidden, or ordinary. */
+	if (vm_forbid(region_base(r), region_span(r)) || !pool_range(number))
+		(void)give_back(number);
+}
+
+/* ------------------------------------------------------------------ being looked at */
+
+/* Is addr a byte of the user's, or, for calls that speak of pages, of its pages? */
+static bool contains(const struct region *r, uintptr_t addr, bool page)
+{
+	uintptr_t base = region_base(r);
+
+	if (page)
+		return addr - base < region_span(r);
+	return addr - (base + GET(r->delta)) < GET(r->len);
+}
+
+/* What a call does to the life word of a region that it was given a pointer into. */
+typedef int change_fn(const struct region *r, uint64_t *life);
+
+/* What a call is about. */
+struct subject {
+	uintptr_t addr;
+	bool page;
+	uint32_t number; /* out: of the region that was looked at */
+};
+
+/*
+ * One try.  True: *err is the answer; else somebody else got on meanwhile, and a new try is due.
+ */
+static bool try_change(struct subject *s, change_fn *fn, int *err)
+{
+	struct region *r = region_at(s->number);
+	uint64_t life = life_of(r);
+	uint64_t want = life_revived(life);
+
+	*err = life_is_known(life) && contains(r, s->addr, s->page) ? fn(r, &want) : -ENOENT;
+	/* A failure, too, counts only if it was about the region that is there. */
+	if (*err) {
+		atomic_thread_fence(memory_order_acquire);
+		return GET(r->life) == life && registry_find(s->addr).region == s->number;
+	}
+	if (!swap_life(r, &life, want))
+		return false;
+	if (life_state(life) != life_state(want))
+		stats_add(revived, 1);
+	return true;
+}
+
+/*
+ * Finds the region and changes its life word in one step, so that the region cannot become
+ * another in between.  Lock-free: it goes round again only if somebody else got on.
+ */
+static int change(const void *p, bool page, change_fn *fn, struct region **ret)
+{
+	struct subject s = { .addr = (uintptr_t)p, .page = page };
+	int err;
+
+	do {
+		s.number = registry_find(s.addr).region;
+		if (!s.number)
+			return -ENOENT;
+	} while (!try_change(&s, fn, &err));
+	if (!err)
+		*ret = region_at(s.number);
+	return err;
+}
+
+static int add_hold(_unused_ const struct region *r, uint64_t *life)
+{
+	if (life_holds(*life) == LIFE_HOLDS_MAX)
+		return -EAGAIN;
+	*life += LIFE_HOLD;
+	return 0;
+}
+
+struct region *region_hold(const void *p)
+{
+	struct region *r = NULL;
+
+	while (change(p, false, add_hold, &r) == -EAGAIN)
+		;
+	return r;
+}
+
+struct region *region_hold_page(uintptr_t addr)
+{
+	struct region *r = NULL;
+
+	while (change((const void *)addr, true, add_hold, &r) == -EAGAIN)
+		;
+	return r;
+}
+
+struct region *region_hold_number(uint32_t number)
+{
+	struct region *r = region_at(number);
+	uint64_t life = life_of(r);
+
+	do {
+		if (!life_is_known(life) || life_holds(life) == LIFE_HOLDS_MAX)
+			return NULL;
+	} while (!swap_life(r, &life, life_revived(life) + LIFE_HOLD));
+	return r;
+}
+
+void region_drop(struct region *r)
+{
+	uint64_t life = life_of(r);
+
+	do {
+		/* In the child of fork the holds of the parent's threads are gone. */
+		if (!life_holds(life))
+			return;
+	} while (!swap_life(r, &life, life - LIFE_HOLD));
+}
+
+static int add_pin(_unused_ const struct region *r, uint64_t *life)
+{
+	if (life_state(*life) != LIFE_LIVE)
+		return -ESTALE;
+	/* One is left for foster's own, so that the count of users is the same for all regions. */
+	if (life_pins(*life) >= LIFE_PINS_MAX - 1)
+		return -EOVERFLOW;
+	*life += LIFE_PIN;
+	return 0;
+}
+
+unsigned int region_user_pins(const struct region *r, uint64_t life)
+{
+	enum life_state state = life_state(life_revived(life));
+
+	return life_pins(life) - (state == LIFE_LIVE && GET(r->unseen));
+}
+
+static int take_pin(const struct region *r, uint64_t *life)
+{
+	if (!region_user_pins(r, *life))
+		return -EINVAL;
+	*life -= LIFE_PIN;
+	return 0;
+}
+
+int region_pin(const void *p)
+{
+	struct region *r;
+
+	return change(p, false, add_pin, &r);
+}
+
+int region_unpin(const void *p)
+{
+	struct region *r;
+
+	return change(p, false, take_pin, &r);
+}
+
+/* ------------------------------------------------------------------ the sign */
+
+/* Counts the signs in collections in a row; true when there were enough of them. */
+static bool enough_signs(struct region *r)
+{
+	uint32_t cycle = gc_cycles();
+	uint32_t in_a_row = GET(r->sign_cycle) + 1 == cycle ? GET(r->signs) + 1 : 1;
+
+	SET(r->signs, in_a_row);
+	SET(r->sign_cycle, cycle);
+	return in_a_row >= gc_signs_needed();
+}
+
+/* The state that a sign leads to; the same one where it means nothing now. */
+static enum life_state signed_state(uint64_t life)
+{
+	enum life_state state = life_state(life);
+
+	if (life_pins(life) || life_holds(life))
+		return state; /* (4) */
+	return state == LIFE_LIVE ? LIFE_DOUBTED : state == LIFE_REVOKED ? LIFE_FADING : state;
+}
+
+bool region_sign(uintptr_t object)
+{
+	uintptr_t base = overlay_base(object);
+	uint32_t number = registry_find(base).region;
+	struct region *r;
+	uint64_t life;
+	enum life_state to;
+
+	if (!number)
+		return false; /* (2) */
+	r = region_at(number);
+	life = life_of(r);
+	do {
+		to = signed_state(life);
+		if (life_state(life) == LIFE_FREE || region_base(r) != base)
+			return false; /* given back, and the number used again, under our eyes */
+		if (to == life_state(life) || !enough_signs(r))
+			return true;
+	} while (!swap_life(r, &life, life_with(life, to) | LIFE_QUEUED));
+	stats_add(doubted, 1);
+	if (!(life & LIFE_QUEUED))
+		doubt_put(number); /* (5) */
+	return true;
+}
+
+bool region_settle(uint32_t number)
+{
+	struct region *r = region_at(number);
+	uint64_t life = life_of(r);
+	bool ends;
+
+	fo_assert(life & LIFE_QUEUED); /* (5): the caller took it from the queue */
+	do {
+		ends = life_state(life) == LIFE_DOUBTED || life_state(life) == LIFE_FADING;
+	} while (!swap_life(r, &life,
+			    (ends ? life_with(life, LIFE_RELEASING) : life) & ~LIFE_QUEUED));
+	return ends;
+}
+
+/* ------------------------------------------------------------------ ended by a caller */
+
+/* LIVE with the pin of an unseen maker to REVOKED without it, or back. */
+static bool swap_closed(struct region *r, enum life_state from, enum life_state to)
+{
+	uint64_t life = life_of(r);
+	uint64_t want;
+
+	do {
+		if (life_state(life) != from)
+			return false;
+		want = life_with(life, to);
+		if (GET(r->unseen))
+			want = to == LIFE_REVOKED ? want - LIFE_PIN : want + LIFE_PIN;
+	} while (!swap_life(r, &life, want));
+	return true;
+}
+
+static void count_closed(const struct region *r, uint64_t n)
+{
+	stats_sub(regions, n);
+	stats_sub(bytes, n * region_span(r));
+	stats_sub(unseen, n * GET(r->unseen));
+	stats_add(revoked, n);
+	stats_add(closed, n);
+}
+
+int region_revoke(struct region *r)
+{
+	bool won;
+
+	fo_assert(life_holds(life_of(r)));
+	region_lock();
+	won = swap_closed(r, LIFE_LIVE, LIFE_REVOKED);
+	if (won)
+		SET(r->closed, true);
+	region_unlock();
+	if (!won)
+		return -EALREADY;
+	count_closed(r, 1);
+	return 0;
+}
+
+void region_unrevoke(struct region *r)
+{
+	fo_assert(life_holds(life_of(r)));
+	region_lock();
+	if (swap_closed(r, LIFE_REVOKED, LIFE_LIVE))
+		SET(r->closed, false);
+	region_unlock();
+	count_closed(r, (uint64_t)-1);
+}
+
+int region_disown(struct region *r)
+{
+	uint64_t life;
+	bool won = false;
+
+	fo_assert(life_holds(life_of(r)));
+	region_lock();
+	if (!GET(r->revoked)) {
+		life = life_of(r);
+		while (!won && life_state(life) == LIFE_LIVE)
+			won = swap_life(r, &life, life_with(life, LIFE_DISOWNED));
+	}
+	region_unlock();
+	if (!won)
+		return -EALREADY;
+	stats_sub(regions, 1);
+	stats_sub(bytes, region_span(r));
+	stats_sub(unseen, GET(r->unseen));
+	stats_add(disowned, 1);
+	return 0;
+}
+
+int region_revoke_part(struct region *r, uintptr_t start, uintptr_t end, bool *whole)
+{
+	uint32_t number = registry_find(region_base(r)).region;
+	size_t newly = 0;
+	int err;
+
+	fo_assert(life_holds(life_of(r)));
+	fo_assert(start < end && start >= region_base(r) &&
+		  end <= region_base(r) + region_span(r));
+	region_lock();
+	err = life_state(life_of(r)) == LIFE_LIVE ? registry_reserve() : -EALREADY;
+	/* Under the lock, so that what is entered is what is so; parts are small. */
+	if (!err)
+		err = vm_forbid(start, end - start);
+	if (!err) {
+		newly = registry_set(start, end, (struct registry_found){ number, true });
+		SET(r->revoked, GET(r->revoked) + newly);
+		*whole = GET(r->revoked) == region_span(r);
+		region_check(number);
+	}
+	region_unlock();
+	return err ? err : newly ? 0 : -EALREADY;
+}
+
+/* ------------------------------------------------------------------ after fork */
+
+/* A close that another thread had begun: it is done now, or it has not been. */
+static void end_closing(struct region *r)
+{
+	uint64_t life = life_of(r);
+
+	if (life_state(life) != LIFE_REVOKED || !life_holds(life))
+		return;
+	if (vm_forbid(region_base(r), region_span(r)) &&
+	    swap_closed(r, LIFE_REVOKED, LIFE_LIVE))
+		SET(r->closed, false);
+}
+
+/* The owner of NEWBORN or RELEASING is not here.  What it began bears being done again. */
+static void end_owned(uint32_t number)
+{
+	struct region *r = region_at(number);
+
+	SET(r->closed, false);
+	if (vm_forbid(region_base(r), region_span(r)) || !pool_range(number))
+		(void)give_back(number);
+}
+
+static void end_calls_of_others(uint32_t number)
+{
+	struct region *r = region_at(number);
+	uint64_t life;
+
+	end_closing(r);
+	life = life_of(r);
+	life &= ~(LIFE_PIN - LIFE_QUEUED); /* neither holds nor queued */
+	if (life_state(life) == LIFE_NEWBORN)
+		life = life_with(life, LIFE_RELEASING);
+	else if (life_state(life) == LIFE_DOUBTED || life_state(life) == LIFE_FADING)
+		life |= LIFE_QUEUED;
+	set_life(r, life);
+	if (life & LIFE_QUEUED)
+		doubt_put(number);
+	if (life_state(life) == LIFE_RELEASING)
+		end_owned(number);
+}
+
+/* A thread that is gone may have been between a transition and its count. */
+static void count_anew(const struct region *r)
+{
+	enum life_state state = life_state(life_revived(life_of(r)));
+
+	if (state == LIFE_LIVE) {
+		stats_add(regions, 1);
+		stats_add(bytes, region_span(r));
+		stats_add(unseen, GET(r->unseen));
+	} else if (state == LIFE_REVOKED) {
+		stats_add(revoked, 1);
+	}
+}
+
+void region_after_fork(void)
+{
+	(void)doubt_take_all();
+	stats_zero(regions);
+	stats_zero(bytes);
+	stats_zero(unseen);
+	stats_zero(revoked);
+	for (uint32_t number = 1; number < region_numbers_end(); number++) {
+		const struct region *r = region_at(number);
+
+		if (life_state(life_of(r)) != LIFE_FREE)
+			end_calls_of_others(number);
+		count_anew(r);
+	}
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The life of a region.  region.c describes the states and is the only file that changes one.
+ */
+#ifndef FOSTER_REGION_REGION_H
+#define FOSTER_REGION_REGION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attributes.h"
+#include "base/hidden.h"
+#include "region/life.h"
+
+/* What the maker tells of a region. */
+struct region_facts {
+	size_t delta; /* from the range's base to what the user calls the base */
+	size_t len;   /* the user's bytes; delta + len is at most the span */
+	unsigned int source;
+	int prot;
+	bool unseen; /* the collector does not know the thread that gets the pointer */
+};
+
+/*
+ * Members that are read without a lock are atomic (relaxed; the life word orders them): written
+ * while the state is NEWBORN or under the lock, trusted only if the life word's generation and
+ * state are the same after reading.
+ */
+struct region {
+	/* changes routinely */
+	_Atomic uint64_t life;
+	_Atomic uint32_t next;	   /* in the doubt queue, or (under the lock) in the pool */
+	_Atomic uint32_t signs;	   /* in collections in a row; written by the sign only */
+	_Atomic uint32_t sign_cycle; /* the last of them; written by the sign only */
+	_Atomic size_t revoked;	   /* bytes of pages; guarded by the region lock */
+	_Atomic bool closed;	   /* has been REVOKED as a whole; guarded by the region lock */
+	/* of the range: fixed from LIFE_FREE to LIFE_FREE */
+	_Atomic uintptr_t base; /* a hidden_addr's complement */
+	_Atomic size_t span;	/* whole pages */
+	/* of the region: fixed from LIFE_NEWBORN on */
+	_Atomic uint64_t id;
+	_Atomic size_t delta;
+	_Atomic size_t len;
+	_Atomic unsigned int source;
+	_Atomic int prot;
+	_Atomic bool unseen;
+};
+
+/* The region of a number; the number of a region comes from whoever found it. */
+struct region *region_at(uint32_t number) _nonnull_all_;
+
+/* Numbers given out so far are below this.  Needs no lock; grows. */
+uint32_t region_numbers_end(void);
+
+uintptr_t region_base(const struct region *r) _nonnull_all_;
+size_t region_span(const struct region *r) _nonnull_all_;
+
+/* ---- birth: FREE or POOLED to NEWBORN to LIVE */
+
+/*
+ * A NEWBORN region of span bytes in a range of the pool; 0: none fits.
+ * Context: any thread; takes the region lock.
+ */
+uint32_t region_reuse(size_t span) _must_check_;
+
+/*
+ * A NEWBORN region in a range that overlay_new() made.  0: no memory; the range is the
+ * collector's again.
+ * Context: as overlay_new(); takes the region lock.
+ */
+uint32_t region_create(size_t span) _must_check_;
+
+/* NEWBORN to LIVE.  The caller has the address in a register or on its stack, and keeps it. */
+void region_born(uint32_t number, const struct region_facts *facts) _nonnull_all_;
+
+/* NEWBORN to gone: the mapping was refused.  lost: the range is not ours any more. */
+void region_stillborn(uint32_t number, bool lost);
+
+/* ---- being looked at */
+
+/*
+ * The region that p is in, held: it stays what it is until region_drop(), and a doubt is
+ * withdrawn.  NULL: none.  Lock-free, any context.
+ */
+struct region *region_hold(const void *p) _must_check_;
+
+/* The same for an address in one of its pages, whether a byte of the user's or not. */
+struct region *region_hold_page(uintptr_t addr) _must_check_;
+
+/* The same by number. */
+struct region *region_hold_number(uint32_t number) _must_check_;
+
+void region_drop(struct region *r) _nonnull_all_;
+
+/* ---- pins: 0, -ENOENT, -ESTALE, -EOVERFLOW, -EINVAL as foster.h says.  Lock-free. */
+
+/* Pins of users in a life word of r, foster's own for an unseen maker left out. */
+unsigned int region_user_pins(const struct region *r, uint64_t life) _nonnull_all_;
+
+int region_pin(const void *p) _must_check_;
+int region_unpin(const void *p) _must_check_;
+
+/* ---- the end; the caller holds the region, but for the first and the last two */
+
+/* The collector's sign (gc_sign_fn): LIVE to DOUBTED, REVOKED to FADING, or nothing. */
+bool region_sign(uintptr_t object);
+
+/* LIVE to REVOKED; -EALREADY.  The caller forbids the memory next. */
+int region_revoke(struct region *r) _must_check_ _nonnull_all_;
+
+/* Takes that back: the memory could not be forbidden. */
+void region_unrevoke(struct region *r) _nonnull_all_;
+
+/*
+ * Revokes the pages [start, end) of a LIVE region: forbidden, and entered so.  *whole: no other
+ * page is left, and the caller revokes the region.  -EALREADY: no page was left in the range, or
+ * the region is not LIVE; -ENOMEM.  Takes the region lock.
+ */
+int region_revoke_part(struct region *r, uintptr_t start, uintptr_t end, bool *whole)
+	_must_check_ _nonnull_all_;
+
+/* LIVE to DISOWNED; -EALREADY where a page is revoked.  Takes the region lock. */
+int region_disown(struct region *r) _must_check_ _nonnull_all_;
+
+/* DOUBTED or FADING to RELEASING.  False: it has been revived. */
+bool region_settle(uint32_t number);
+
+/*
+ * RELEASING to POOLED or FREE: memory and file are given back.  -ENOMEM: the kernel would not,
+ * and the region is in doubt as before; ask again later.
+ * Context: no lock; needs no collector.
+ */
+int region_release(uint32_t number) _must_check_;
+
+/* A range of the pool to FREE: the collector's again.  -ENOENT: none; -ENOMEM: POOLED as before. */
+int region_unpool(void) _must_check_;
+
+/* ---- the child of fork: calls of threads that are not there are ended for them */
+
+void region_after_fork(void);
+
+/* ---- for tests and fo_assert_full(): the invariants of region.c, of one region */
+
+void region_check(uint32_t number);
+
+#endif

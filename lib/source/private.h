@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What libfoster shows to the other libraries of foster and to nobody else: version node
+ * FOSTER_PRIVATE, which may change with every release.  They are built from one tree.
+ */
+#ifndef FOSTER_SOURCE_PRIVATE_H
+#define FOSTER_SOURCE_PRIVATE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/attributes.h"
+
+/* foster_mmap() of another enum foster_source. */
+void *foster_private_map(size_t len, int prot, int flags, int fd, off_t off, unsigned int source)
+	_must_check_;
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "track/overlay.h"
+
+#include <errno.h>
+
+#include "base/check.h"
+#include "gc/gc.h"
+#include "os/vm.h"
+
+int overlay_fits(size_t span)
+{
+	/* On larger pages an object need not begin at a page. */
+	if (span >= OVERLAY_LIMIT || vm_page_size() > gc_block_size())
+		return -ENOTSUP;
+	return 0;
+}
+
+uintptr_t overlay_new(size_t span)
+{
+	size_t page = vm_page_size();
+	uintptr_t object;
+
+	fo_assert(span && span % page == 0 && overlay_fits(span) == 0);
+	object = (uintptr_t)gc_object_new(span + 2 * page);
+	if (!object)
+		return 0;
+	fo_assert(object % page == 0);
+	/* The collector's few words made both pages resident; nobody reads them again. */
+	vm_discard(object, page);
+	vm_discard(object + page + span, page);
+	return object + page;
+}
+
+uintptr_t overlay_base(uintptr_t object)
+{
+	return object + vm_page_size();
+}
