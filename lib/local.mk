@@ -19,7 +19,8 @@ foster_core_sources = \
 	lib/region/core.c lib/region/core.h \
 	lib/region/doubt.c lib/region/doubt.h \
 	lib/region/info.c \
-	lib/region/life.h \
+	lib/region/inherit.c lib/region/inherit.h \
+	lib/region/life.c lib/region/life.h \
 	lib/region/lock.c lib/region/lock.h \
 	lib/region/pace.c lib/region/pace.h \
 	lib/region/pin.c \

@@ -13,6 +13,7 @@
 #include "os/thread.h"
 #include "region/callback.h"
 #include "region/collect.h"
+#include "region/inherit.h"
 #include "region/lock.h"
 #include "region/pace.h"
 #include "region/pool.h"
@@ -58,7 +59,7 @@ static void after_fork_child(void)
 {
 	region_lock_reset();
 	reaper_after_fork();
-	region_after_fork();
+	regions_inherit();
 	pthread_mutex_init(&starting, NULL);
 	inside = false;
 }

@@ -14,8 +14,11 @@
 #ifndef FOSTER_REGION_LIFE_H
 #define FOSTER_REGION_LIFE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "base/attributes.h"
 
 enum life_state {
 	LIFE_FREE = 0,
@@ -88,5 +91,22 @@ static inline uint64_t life_revived(uint64_t life)
 		return life;
 	}
 }
+
+typedef _Atomic uint64_t life_word;
+
+/* Acquire: what was written of the region before the word is seen with it. */
+static inline uint64_t life_get(const life_word *word)
+{
+	return atomic_load_explicit(word, memory_order_acquire);
+}
+
+/*
+ * The swap that a transition is.  On failure *life is what the word holds now.  Release: what was
+ * written of the region before is seen by who sees the new word; acquire: and the other way.
+ */
+bool life_swap(life_word *word, uint64_t *life, uint64_t want) _must_check_ _nonnull_all_;
+
+/* A transition out of a state that the calling thread owns: nobody else changes the word then. */
+void life_set(life_word *word, uint64_t want) _nonnull_all_;
 
 #endif

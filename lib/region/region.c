@@ -92,28 +92,12 @@ uint32_t region_numbers_end(void)
 	return atomic_load_explicit(&numbers_end, memory_order_acquire);
 }
 
-uintptr_t region_base(const struct region *r)
-{
-	return reveal((hidden_addr){ GET(r->base) });
-}
-
-size_t region_span(const struct region *r)
-{
-	return GET(r->span);
-}
-
 static uint64_t life_of(const struct region *r)
 {
-	return atomic_load_explicit(&r->life, memory_order_acquire);
+	return life_get(&r->life);
 }
 
 /* ------------------------------------------------------------------ the checker */
-
-static void check_free(const struct region *r, uint64_t life)
-{
-	fo_assert(!life_pins(life) && !life_holds(life) && !(life & LIFE_QUEUED));
-	fo_assert(GET(r->revoked) == 0);
-}
 
 static void check_range(const struct region *r, uint32_t number)
 {
@@ -127,11 +111,6 @@ static void check_range(const struct region *r, uint32_t number)
 	fo_assert(registry_find(base - 1).region != number);		/* (1) */
 }
 
-static void check_quiet(uint64_t life)
-{
-	fo_assert(!life_pins(life) && !life_holds(life)); /* (4), (6) */
-}
-
 static void check_known(const struct region *r)
 {
 	fo_assert(GET(r->len) && GET(r->delta) < vm_page_size());
@@ -139,77 +118,21 @@ static void check_known(const struct region *r)
 	fo_assert(GET(r->id) && GET(r->source));
 }
 
-/* Asserts the invariants above; what a concurrent thread may change is not looked at. */
+/*
+ * Asserts the invariants above of one region; life.c asserts those that the word alone tells, at
+ * every change of it.  What a concurrent thread may change is not looked at.
+ */
 void region_check(uint32_t number)
 {
 	const struct region *r = region_at(number);
 	uint64_t life = life_of(r);
 
 	fo_assert(region_locked());
-	fo_assert(life_state(life) < LIFE_STATES);
-	if (life_state(life) == LIFE_FREE) {
-		check_free(r, life);
-		return;
-	}
-	check_range(r, number);
-	if (life_state(life) == LIFE_POOLED) {
-		check_quiet(life);
-		fo_assert(!(life & LIFE_QUEUED)); /* (5), (6) */
-	}
+	fo_assert((life_state(life) == LIFE_FREE) <= (GET(r->revoked) == 0));
+	if (life_state(life) != LIFE_FREE)
+		check_range(r, number);
 	if (life_is_known(life))
 		check_known(r);
-}
-
-/* ------------------------------------------------------------------ changing a state */
-
-/* What (4) says of a life that somebody is about to see. */
-static void check_life(uint64_t life)
-{
-	switch (life_state(life)) {
-	case LIFE_DOUBTED:
-	case LIFE_FADING:
-	case LIFE_POOLED:
-		fo_assert(!life_pins(life) && !life_holds(life));
-		break;
-	case LIFE_NEWBORN:
-		fo_assert(!life_pins(life) && !(life & LIFE_QUEUED));
-		break;
-	default:
-		break;
-	}
-}
-
-/*
- * The swap that every transition is.  Release: what was written of the region before is seen by
- * who sees the new state; acquire: and the other way round.
- */
-static bool swap_life(struct region *r, uint64_t *life, uint64_t want)
-{
-	check_life(want);
-	return atomic_compare_exchange_strong_explicit(&r->life, life, want, memory_order_acq_rel,
-						       memory_order_acquire);
-}
-
-/* A transition out of a state that this thread owns: no other thread changes the word then. */
-static void set_life(struct region *r, uint64_t want)
-{
-	check_life(want);
-	atomic_store_explicit(&r->life, want, memory_order_release);
-}
-
-/*
- * From one state to another, whatever else the word holds.  False: it was in neither that state
- * nor, for a doubted one, about to be revived into it.
- */
-static bool move_life(struct region *r, enum life_state from, enum life_state to)
-{
-	uint64_t life = life_of(r);
-
-	do {
-		if (life_state(life_revived(life)) != from)
-			return false;
-	} while (!swap_life(r, &life, life_with(life, to)));
-	return true;
 }
 
 /* ------------------------------------------------------------------ birth */
@@ -223,7 +146,7 @@ static void begin_newborn(struct region *r)
 	uint64_t life = life_of(r);
 
 	fo_assert(life_state(life) == LIFE_FREE || life_state(life) == LIFE_POOLED);
-	set_life(r, life_with(life_let_go(life) + LIFE_GENERATION, LIFE_NEWBORN));
+	life_set(&r->life, life_with(life_let_go(life) + LIFE_GENERATION, LIFE_NEWBORN));
 	atomic_thread_fence(memory_order_release);
 	SET(r->revoked, 0);
 	SET(r->closed, false);
@@ -297,7 +220,7 @@ void region_born(uint32_t number, const struct region_facts *facts)
 	stats_add(bytes, region_span(r));
 	stats_add(unseen, facts->unseen);
 	FOSTER_SYNC("region-born");
-	set_life(r, life_with(life, LIFE_LIVE) + (facts->unseen ? LIFE_PIN : 0));
+	life_set(&r->life, life_with(life, LIFE_LIVE) + (facts->unseen ? LIFE_PIN : 0));
 }
 
 /* ------------------------------------------------------------------ the way out */
@@ -314,11 +237,11 @@ static int give_back(uint32_t number)
 	region_lock();
 	if (err) {
 		pool_put_anyway(number);
-		set_life(r, life_with(life_of(r), LIFE_POOLED));
+		life_set(&r->life, life_with(life_of(r), LIFE_POOLED));
 	} else {
 		/* The sign keeps the object until the registry has let go of it. */
 		(void)registry_set(base, base + span, (struct registry_found){ 0 });
-		set_life(r, life_with(life_of(r), LIFE_FREE));
+		life_set(&r->life, life_with(life_of(r), LIFE_FREE));
 		stable_free(&numbers, number);
 	}
 	region_unlock();
@@ -339,7 +262,7 @@ static bool pool_range(uint32_t number)
 	SET(r->revoked, 0);
 	pooled = pool_put(number);
 	if (pooled)
-		set_life(r, life_with(life_of(r), LIFE_POOLED));
+		life_set(&r->life, life_with(life_of(r), LIFE_POOLED));
 	region_check(number);
 	region_unlock();
 	return pooled;
@@ -364,7 +287,7 @@ int region_release(uint32_t number)
 
 	fo_assert(life_state(life_of(r)) == LIFE_RELEASING); /* (8) */
 	if (err) {
-		set_life(r, life_with(life_of(r), LIFE_DOUBTED) | LIFE_QUEUED);
+		life_set(&r->life, life_with(life_of(r), LIFE_DOUBTED) | LIFE_QUEUED);
 		doubt_put(number);
 		return err;
 	}
@@ -374,6 +297,13 @@ int region_release(uint32_t number)
 	return 0;
 }
 
+/* The pool's ranges are changed under the lock only. */
+static void leave_pool(struct region *r)
+{
+	fo_assert(region_locked() && life_state(life_of(r)) == LIFE_POOLED); /* (6) */
+	life_set(&r->life, life_with(life_of(r), LIFE_RELEASING));
+}
+
 int region_unpool(void)
 {
 	uint32_t number;
@@ -381,7 +311,7 @@ int region_unpool(void)
 	region_lock();
 	number = pool_take_any();
 	if (number)
-		(void)move_life(region_at(number), LIFE_POOLED, LIFE_RELEASING);
+		leave_pool(region_at(number));
 	region_unlock();
 	return number ? give_back(number) : -ENOENT;
 }
@@ -395,10 +325,10 @@ void region_stillborn(uint32_t number, bool lost)
 	if (lost) {
 		/* Not ours to unmap any more, nor the collector's to reuse: kept for ever. */
 		stats_add(abandoned, 1);
-		set_life(r, life_with(life, LIFE_DISOWNED));
+		life_set(&r->life, life_with(life, LIFE_DISOWNED));
 		return;
 	}
-	set_life(r, life_with(life, LIFE_RELEASING));
+	life_set(&r->life, life_with(life, LIFE_RELEASING));
 	/* A range that cannot be forbidden is still what it was: forbidden, or ordinary. */
 	if (vm_forbid(region_base(r), region_span(r)) || !pool_range(number))
 		(void)give_back(number);
@@ -441,7 +371,7 @@ static bool try_change(struct subject *s, change_fn *fn, int *err)
 		atomic_thread_fence(memory_order_acquire);
 		return GET(r->life) == life && registry_find(s->addr).region == s->number;
 	}
-	if (!swap_life(r, &life, want))
+	if (!life_swap(&r->life, &life, want))
 		return false;
 	if (life_state(life) != life_state(want))
 		stats_add(revived, 1);
@@ -501,7 +431,7 @@ struct region *region_hold_number(uint32_t number)
 	do {
 		if (!life_is_known(life) || life_holds(life) == LIFE_HOLDS_MAX)
 			return NULL;
-	} while (!swap_life(r, &life, life_revived(life) + LIFE_HOLD));
+	} while (!life_swap(&r->life, &life, life_revived(life) + LIFE_HOLD));
 	return r;
 }
 
@@ -513,7 +443,7 @@ void region_drop(struct region *r)
 		/* In the child of fork the holds of the parent's threads are gone. */
 		if (!life_holds(life))
 			return;
-	} while (!swap_life(r, &life, life - LIFE_HOLD));
+	} while (!life_swap(&r->life, &life, life - LIFE_HOLD));
 }
 
 static int add_pin(_unused_ const struct region *r, uint64_t *life)
@@ -597,7 +527,7 @@ bool region_sign(uintptr_t object)
 			return false; /* given back, and the number used again, under our eyes */
 		if (to == life_state(life) || !enough_signs(r))
 			return true;
-	} while (!swap_life(r, &life, life_with(life, to) | LIFE_QUEUED));
+	} while (!life_swap(&r->life, &life, life_with(life, to) | LIFE_QUEUED));
 	stats_add(doubted, 1);
 	if (!(life & LIFE_QUEUED))
 		doubt_put(number); /* (5) */
@@ -613,7 +543,7 @@ bool region_settle(uint32_t number)
 	fo_assert(life & LIFE_QUEUED); /* (5): the caller took it from the queue */
 	do {
 		ends = life_state(life) == LIFE_DOUBTED || life_state(life) == LIFE_FADING;
-	} while (!swap_life(r, &life,
+	} while (!life_swap(&r->life, &life,
 			    (ends ? life_with(life, LIFE_RELEASING) : life) & ~LIFE_QUEUED));
 	return ends;
 }
@@ -632,7 +562,7 @@ static bool swap_closed(struct region *r, enum life_state from, enum life_state 
 		want = life_with(life, to);
 		if (GET(r->unseen))
 			want = to == LIFE_REVOKED ? want - LIFE_PIN : want + LIFE_PIN;
-	} while (!swap_life(r, &life, want));
+	} while (!life_swap(&r->life, &life, want));
 	return true;
 }
 
@@ -681,7 +611,7 @@ int region_disown(struct region *r)
 	if (!GET(r->revoked)) {
 		life = life_of(r);
 		while (!won && life_state(life) == LIFE_LIVE)
-			won = swap_life(r, &life, life_with(life, LIFE_DISOWNED));
+			won = life_swap(&r->life, &life, life_with(life, LIFE_DISOWNED));
 	}
 	region_unlock();
 	if (!won)
@@ -741,11 +671,13 @@ static void end_owned(uint32_t number)
 		(void)give_back(number);
 }
 
-static void end_calls_of_others(uint32_t number)
+void region_inherit(uint32_t number)
 {
 	struct region *r = region_at(number);
-	uint64_t life;
+	uint64_t life = life_of(r);
 
+	if (life_state(life) == LIFE_FREE)
+		return;
 	end_closing(r);
 	life = life_of(r);
 	life &= ~(LIFE_PIN - LIFE_QUEUED); /* neither holds nor queued */
@@ -753,39 +685,9 @@ static void end_calls_of_others(uint32_t number)
 		life = life_with(life, LIFE_RELEASING);
 	else if (life_state(life) == LIFE_DOUBTED || life_state(life) == LIFE_FADING)
 		life |= LIFE_QUEUED;
-	set_life(r, life);
+	life_set(&r->life, life);
 	if (life & LIFE_QUEUED)
 		doubt_put(number);
 	if (life_state(life) == LIFE_RELEASING)
 		end_owned(number);
-}
-
-/* A thread that is gone may have been between a transition and its count. */
-static void count_anew(const struct region *r)
-{
-	enum life_state state = life_state(life_revived(life_of(r)));
-
-	if (state == LIFE_LIVE) {
-		stats_add(regions, 1);
-		stats_add(bytes, region_span(r));
-		stats_add(unseen, GET(r->unseen));
-	} else if (state == LIFE_REVOKED) {
-		stats_add(revoked, 1);
-	}
-}
-
-void region_after_fork(void)
-{
-	(void)doubt_take_all();
-	stats_zero(regions);
-	stats_zero(bytes);
-	stats_zero(unseen);
-	stats_zero(revoked);
-	for (uint32_t number = 1; number < region_numbers_end(); number++) {
-		const struct region *r = region_at(number);
-
-		if (life_state(life_of(r)) != LIFE_FREE)
-			end_calls_of_others(number);
-		count_anew(r);
-	}
 }

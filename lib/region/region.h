@@ -30,7 +30,7 @@ struct region_facts {
  */
 struct region {
 	/* changes routinely */
-	_Atomic uint64_t life;
+	life_word life;
 	_Atomic uint32_t next;	   /* in the doubt queue, or (under the lock) in the pool */
 	_Atomic uint32_t signs;	   /* in collections in a row; written by the sign only */
 	_Atomic uint32_t sign_cycle; /* the last of them; written by the sign only */
@@ -54,8 +54,15 @@ struct region *region_at(uint32_t number) _nonnull_all_;
 /* Numbers given out so far are below this.  Needs no lock; grows. */
 uint32_t region_numbers_end(void);
 
-uintptr_t region_base(const struct region *r) _nonnull_all_;
-size_t region_span(const struct region *r) _nonnull_all_;
+static inline uintptr_t region_base(const struct region *r)
+{
+	return reveal((hidden_addr){ atomic_load_explicit(&r->base, memory_order_relaxed) });
+}
+
+static inline size_t region_span(const struct region *r)
+{
+	return atomic_load_explicit(&r->span, memory_order_relaxed);
+}
 
 /* ---- birth: FREE or POOLED to NEWBORN to LIVE */
 
@@ -137,9 +144,11 @@ int region_release(uint32_t number) _must_check_;
 /* A range of the pool to FREE: the collector's again.  -ENOENT: none; -ENOMEM: POOLED as before. */
 int region_unpool(void) _must_check_;
 
-/* ---- the child of fork: calls of threads that are not there are ended for them */
-
-void region_after_fork(void);
+/*
+ * In the child of fork: calls of threads that are not there are ended for them.  What they owned
+ * (NEWBORN, RELEASING) goes, what they looked at is let go, what was in doubt is queued again.
+ */
+void region_inherit(uint32_t number);
 
 /* ---- for tests and fo_assert_full(): the invariants of region.c, of one region */
 

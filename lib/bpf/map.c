@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "bpf/map.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <foster/bpf.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/result.h"
+#include "bpf/reason.h"
+#include "source/private.h"
+
+/* Regions of this size and more are refused by the core; here it is a sentence. */
+#define TOO_LONG (UINT64_C(1) << 30)
+
+/* Newer than the libbpf that may be installed. */
+#define MAP_TYPE_ARENA 33
+
+const char *map_type_name(unsigned int type)
+{
+	const char *name = libbpf_bpf_map_type_str((enum bpf_map_type)type);
+
+	if (!name && type == MAP_TYPE_ARENA)
+		name = "arena";
+	return name ? name : "?";
+}
+
+/*
+ * Two questions that only maps answer, asked without a place for the answer, so that neither
+ * changes or copies anything.  What is no map gives EINVAL to both (a descriptor of O_PATH:
+ * EBADF); of the types of map some give it to one (an arena has nothing to look up, a queue has
+ * no keys), none to both.  Any other errno, EPERM of a map opened for writing only among them,
+ * comes after the kernel has found that the descriptor is a map.
+ */
+static bool is_map(int fd)
+{
+	int r = bpf_map_lookup_elem(fd, NULL, NULL);
+
+	if (r == -EINVAL)
+		r = bpf_map_get_next_key(fd, NULL, NULL);
+	return r != -EINVAL && r != -EBADF;
+}
+
+int map_describe(int fd, struct bpf_map_info *info)
+{
+	__u32 size = sizeof(*info);
+	int r;
+
+	if (fcntl(fd, F_GETFD) < 0)
+		return reason_set(EBADF, "descriptor %d is not open", fd);
+	if (!is_map(fd))
+		return reason_set(EINVAL, "descriptor %d is not a BPF map", fd);
+	memset(info, 0, sizeof(*info));
+	r = bpf_obj_get_info_by_fd(fd, info, &size);
+	if (r < 0)
+		return reason_set(-r, "the kernel says nothing about descriptor %d: %m", fd);
+	return 0;
+}
+
+int map_length(const struct bpf_map_info *info, size_t *len)
+{
+	uint64_t stride = ((uint64_t)info->value_size + 7) & ~UINT64_C(7);
+	uint64_t bytes;
+
+	if (__builtin_mul_overflow(stride, (uint64_t)info->max_entries, &bytes) ||
+	    bytes >= TOO_LONG)
+		return reason_set(ENOTSUP,
+				  "map \"%s\" has %" PRIu32 " values of %" PRIu64
+				  " bytes: 1 GiB or more in all",
+				  info->name, info->max_entries, stride);
+	*len = bytes;
+	return 0;
+}
+
+/* Can the values be mapped at all? */
+static int map_check(const struct bpf_map_info *info)
+{
+	if (info->type != BPF_MAP_TYPE_ARRAY)
+		return reason_set(ENOTSUP,
+				  "map \"%s\" is of type %s (%u); only the memory of array maps "
+				  "can be mapped",
+				  info->name, map_type_name(info->type), info->type);
+	if (!(info->map_flags & BPF_F_MMAPABLE))
+		return reason_set(ENOTSUP, "array map \"%s\" was made without BPF_F_MMAPABLE",
+				  info->name);
+	return 0;
+}
+
+/*
+ * Writable if the kernel lets us.  Whether it does depends on the map (frozen: EPERM,
+ * BPF_F_RDONLY_PROG: EACCES) and on the descriptor (opened for reading only: EACCES), and may
+ * change at any moment; so it is tried, not worked out from flags.
+ */
+static void *map_values(int fd, size_t len)
+{
+	void *p = foster_private_map(len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0,
+				     FOSTER_SOURCE_BPF_MAP);
+
+	if (p == MAP_FAILED && (errno == EPERM || errno == EACCES))
+		p = foster_private_map(len, PROT_READ, MAP_SHARED, fd, 0,
+				       FOSTER_SOURCE_BPF_MAP);
+	return p;
+}
+
+FOSTER_EXPORT void *foster_bpf_map(int map_fd)
+{
+	struct bpf_map_info info;
+	size_t len = 0;
+	void *p;
+	int r;
+
+	r = map_describe(map_fd, &info);
+	if (r == 0)
+		r = map_check(&info);
+	if (r == 0)
+		r = map_length(&info, &len);
+	if (r < 0)
+		return result_null(r);
+	p = map_values(map_fd, len);
+	if (p != MAP_FAILED)
+		return p;
+	return result_null(reason_set(errno, "array map \"%s\" cannot be mapped: %m", info.name));
+}
