@@ -31,11 +31,11 @@ const char *map_type_name(unsigned int type)
 }
 
 /*
- * Two questions that only maps answer, asked without a place for the answer, so that neither
- * changes or copies anything.  What is no map gives EINVAL to both (a descriptor of O_PATH:
- * EBADF); of the types of map some give it to one (an arena has nothing to look up, a queue has
- * no keys), none to both.  Any other errno, EPERM of a map opened for writing only among them,
- * comes after the kernel has found that the descriptor is a map.
+ * Two questions that only maps answer, asked without a place for the answer, so that
+ * neither changes or copies anything.  What is no map gives EINVAL to both (a descriptor
+ * of O_PATH: EBADF); of the types of map some give it to one (an arena has nothing to
+ * look up, a queue has no keys), none to both.  Any other errno, EPERM of a map opened for
+ * writing only among them, comes after the kernel has found that the descriptor is a map.
  */
 static bool is_map(int fd)
 {
@@ -58,7 +58,8 @@ int map_describe(int fd, struct bpf_map_info *info)
 	memset(info, 0, sizeof(*info));
 	r = bpf_obj_get_info_by_fd(fd, info, &size);
 	if (r < 0)
-		return reason_set(-r, "the kernel says nothing about descriptor %d: %m", fd);
+		return reason_set(-r, "the kernel tells nothing of descriptor %d: %m",
+				  fd);
 	return 0;
 }
 
@@ -81,30 +82,46 @@ int map_length(const struct bpf_map_info *info, size_t *len)
 static int map_check(const struct bpf_map_info *info)
 {
 	if (info->type != BPF_MAP_TYPE_ARRAY)
-		return reason_set(ENOTSUP,
-				  "map \"%s\" is of type %s (%u); only the memory of array maps "
-				  "can be mapped",
+		return reason_set(ENOTSUP, "map \"%s\" is of type %s (%u), not an array",
 				  info->name, map_type_name(info->type), info->type);
 	if (!(info->map_flags & BPF_F_MMAPABLE))
-		return reason_set(ENOTSUP, "array map \"%s\" was made without BPF_F_MMAPABLE",
+		return reason_set(ENOTSUP,
+				  "array map \"%s\" was made without BPF_F_MMAPABLE",
 				  info->name);
 	return 0;
 }
 
+static void *map_with(int fd, size_t len, int prot)
+{
+	return foster_private_map(len, prot, MAP_SHARED, fd, 0, FOSTER_SOURCE_BPF_MAP);
+}
+
 /*
- * Writable if the kernel lets us.  Whether it does depends on the map (frozen: EPERM,
- * BPF_F_RDONLY_PROG: EACCES) and on the descriptor (opened for reading only: EACCES), and may
- * change at any moment; so it is tried, not worked out from flags.
+ * Writable if the kernel lets us, else read-only.  A frozen map says EPERM, one of
+ * BPF_F_RDONLY_PROG says EACCES, and a map may be frozen at any moment; so it is tried,
+ * not worked out from flags.  A descriptor that was opened for reading only or writing
+ * only cannot be mapped at all: the kernel takes a shared mapping of one for a private
+ * one, and maps of BPF have none (EINVAL).
  */
 static void *map_values(int fd, size_t len)
 {
-	void *p = foster_private_map(len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0,
-				     FOSTER_SOURCE_BPF_MAP);
+	void *p = map_with(fd, len, PROT_READ | PROT_WRITE);
+	int refused = errno;
 
-	if (p == MAP_FAILED && (errno == EPERM || errno == EACCES))
-		p = foster_private_map(len, PROT_READ, MAP_SHARED, fd, 0,
-				       FOSTER_SOURCE_BPF_MAP);
+	if (p != MAP_FAILED || (refused != EPERM && refused != EACCES))
+		return p;
+	p = map_with(fd, len, PROT_READ);
+	if (p == MAP_FAILED && errno == EINVAL)
+		errno = refused;
 	return p;
+}
+
+static int map_reason(const struct bpf_map_info *info, int fd, int err)
+{
+	if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
+		return reason_set(
+			err, "descriptor %d was not opened for reading and writing", fd);
+	return reason_set(err, "array map \"%s\" cannot be mapped: %m", info->name);
 }
 
 FOSTER_EXPORT void *foster_bpf_map(int map_fd)
@@ -124,5 +141,5 @@ FOSTER_EXPORT void *foster_bpf_map(int map_fd)
 	p = map_values(map_fd, len);
 	if (p != MAP_FAILED)
 		return p;
-	return result_null(reason_set(errno, "array map \"%s\" cannot be mapped: %m", info.name));
+	return result_null(map_reason(&info, map_fd, errno));
 }

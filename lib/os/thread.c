@@ -116,6 +116,17 @@ bool thread_on_own_stack(const void *addr)
 	return (uintptr_t)addr - (uintptr_t)low < size;
 }
 
+/* More than the frames of a wait and a signal frame with the widest registers. */
+#define WIPE_BYTES 8192
+
+_noinline_ void thread_wipe_stack(void)
+{
+	char dead[WIPE_BYTES];
+
+	memset(dead, 0, sizeof(dead));
+	__asm__ volatile("" : : "r"(dead) : "memory");
+}
+
 void futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t deadline)
 {
 	struct timespec at = { .tv_sec = (time_t)(deadline / NS_PER_S),

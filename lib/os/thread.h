@@ -34,6 +34,13 @@ bool thread_is_main(void);
 bool thread_on_own_stack(const void *addr);
 
 /*
+ * Overwrites what earlier calls left on the stack below the caller's frame.  A collector that
+ * stops this thread while it waits finds the frames of the wait there, with holes in which old
+ * pointers would keep dropped regions.  (libgc clears its own callers' stacks for that reason.)
+ */
+void thread_wipe_stack(void);
+
+/*
  * Waits while *word is value, until the deadline (nanoseconds of clock_ns(); UINT64_MAX: no
  * deadline).  Returns at wake, at a signal, or at once: look at *word again.
  * Async-signal-safe.
@@ -55,7 +62,7 @@ uint64_t deadline_in(int timeout_ms);
 /* Handlers of fork(2), as pthread_atfork(3).  Returns 0 or a negative errno. */
 int fork_handlers(void (*prepare)(void), void (*parent)(void), void (*child)(void)) _must_check_;
 
-/* A destructor that runs when a thread exits that has called thread_at_exit_arm(). */
+/* A key whose destructor runs when a thread ends that has set a value for it. */
 int thread_at_exit(pthread_key_t *key, void (*run)(void *)) _must_check_;
 
 #endif

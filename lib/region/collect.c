@@ -25,6 +25,7 @@ int collect_until(uint64_t deadline)
 		return r;
 	if (gc_disabled())
 		return -EBUSY;
+	thread_wipe_stack();
 	before = stats_get(released);
 	r = reaper_collect(deadline);
 	released = stats_get(released) - before;

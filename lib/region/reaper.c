@@ -117,6 +117,7 @@ static uint64_t collect_once(void)
 	uint64_t start = clock_cpu_ns();
 	uint64_t released;
 
+	thread_wipe_stack();
 	gc_collect();
 	stats_add(asked, 1);
 	(void)settle_doubted();
@@ -364,6 +365,7 @@ void reaper_throttle(void)
 	if (is_me || gc_disabled())
 		return;
 	stats_add(throttled, 1);
+	thread_wipe_stack();
 	while (round = atomic_load_explicit(&rounds, memory_order_acquire), pace_overrun()) {
 		if (clock_ns() >= deadline)
 			return;
