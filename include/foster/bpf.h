@@ -32,7 +32,8 @@ extern "C" {
  *   ENOTSUP  a map of another type, or an array without BPF_F_MMAPABLE (the reason is in
  *            foster_bpf_strerror()); values of 1 GiB or more in all
  *   EPERM    no permission to look at the map, or for the mapping
- *   EACCES   the descriptor was opened for writing only
+ *   EACCES   the descriptor was opened for reading only or for writing only; the kernel maps
+ *            neither
  *   those of foster_mmap()
  * Context: as foster_mmap().
  * Since: 0.1

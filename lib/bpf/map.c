@@ -34,8 +34,8 @@ const char *map_type_name(unsigned int type)
  * Two questions that only maps answer, asked without a place for the answer, so that
  * neither changes or copies anything.  What is no map gives EINVAL to both (a descriptor
  * of O_PATH: EBADF); of the types of map some give it to one (an arena has nothing to
- * look up, a queue has no keys), none to both.  Any other errno, EPERM of a map opened for
- * writing only among them, comes after the kernel has found that the descriptor is a map.
+ * look up, a queue has no keys), none to both.  Any other errno comes after the kernel
+ * has found a map: EPERM of one opened for writing only, for example.
  */
 static bool is_map(int fd)
 {

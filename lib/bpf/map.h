@@ -12,20 +12,17 @@ struct bpf_map_info;
 /*
  * Proves that fd is a BPF map and asks the kernel about it.  The question alone proves
  * nothing: the kernel answers it for programs, links and BTF too, with other structs.
- * Returns 0, -EBADF, -EINVAL (open, but no map) or the errno of the kernel; gives a
- * reason.
+ * Returns 0, or with a reason -EBADF, -EINVAL (open, but no map) or the kernel's errno.
  */
 int map_describe(int fd, struct bpf_map_info *info) _must_check_ _nonnull_(2);
 
 /*
  * Bytes of the values of an array map: each begins at a multiple of 8.
- * Returns 0 or -ENOTSUP (1 GiB and more); gives a reason.
+ * Returns 0, or with a reason -ENOTSUP (1 GiB and more).
  */
 int map_length(const struct bpf_map_info *info, size_t *len) _must_check_ _nonnull_all_;
 
-/*
- * The name of a map's type: "array", "percpu_hash"; "?" for one that is too new for us.
- */
+/* The name of a map's type: "array", "percpu_hash"; "?" for one that is too new. */
 const char *map_type_name(unsigned int type);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* Room for two names of the kernel's objects (15 bytes each) and a message of errno. */
+/* Room for our words, a name of the kernel's (15 bytes) and a message of errno. */
 static __thread char sentence[192];
 
 int reason_set(int err, const char *fmt, ...)

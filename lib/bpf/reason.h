@@ -6,8 +6,8 @@
 #include "base/attributes.h"
 
 /*
- * Writes the sentence down and returns -err.  A sentence that is too long is cut.  "%m" in
- * fmt stands for err.  Leaves errno alone.
+ * Writes the sentence down and returns -err.  A sentence that is too long is cut.  "%m"
+ * stands for err.  Leaves errno alone.
  */
 int reason_set(int err, const char *fmt, ...) _printf_format_(2, 3) _nonnull_(2);
 

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Tests of libfoster-bpf and of the main job.  Where BPF is not permitted, those that
+# need it are skipped one by one.
+
+bpf_test_cppflags = $(AM_CPPFLAGS) $(CHECK_CPPFLAGS) $(LIBBPF_CFLAGS) $(CMOCKA_CFLAGS)
+bpf_test_libs = libtest-bpf.la libfoster-check.la $(LIBBPF_LIBS) $(CMOCKA_LIBS)
+bpf_test_programs =
+
+if HAVE_BPF
+if HAVE_CMOCKA
+check_LTLIBRARIES += libtest-bpf.la
+libtest_bpf_la_SOURCES = \
+	tests/support.h \
+	tests/support_process.c \
+	tests/support_region.c \
+	tests/support_run.c \
+	tests/bpf/support_bpf.c \
+	tests/bpf/support_bpf.h
+libtest_bpf_la_CPPFLAGS = $(bpf_test_cppflags)
+
+bpf_test_programs += tests/bpf/test_bpf_map
+tests_bpf_test_bpf_map_CPPFLAGS = $(bpf_test_cppflags)
+tests_bpf_test_bpf_map_LDADD = $(bpf_test_libs)
+
+bpf_test_programs += tests/bpf/test_bpf_refusals
+tests_bpf_test_bpf_refusals_CPPFLAGS = $(bpf_test_cppflags)
+tests_bpf_test_bpf_refusals_LDADD = $(bpf_test_libs)
+
+if HAVE_BPF_PROGS
+bpf_test_programs += tests/bpf/test_bpf_program
+tests_bpf_test_bpf_program_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
+tests_bpf_test_bpf_program_LDADD = $(bpf_test_libs)
+tests/bpf/test_bpf_program-test_bpf_program.$(OBJEXT): bpf/counter.skel.h
+endif
+endif
+endif
+
+check_PROGRAMS += $(bpf_test_programs)
+TESTS += $(bpf_test_programs) tests/bpf/quickstart-runs
+EXTRA_DIST += tests/bpf/quickstart-runs

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the BPF tests share: maps made or the test skipped, and what the kernel lists. */
+#ifndef FOSTER_TESTS_SUPPORT_BPF_H
+#define FOSTER_TESTS_SUPPORT_BPF_H
+
+#include <bpf/bpf.h>
+#include <foster/bpf.h>
+#include <linux/bpf.h>
+
+#include "../support.h"
+
+/* A test that cannot go on without BPF is skipped with the kernel's answer. */
+void skip_without_bpf(int error, const char *what);
+
+/* An array map of so many values; the flags are added to BPF_F_MMAPABLE. */
+int array_map(__u32 value_size, __u32 entries, __u32 flags);
+
+/* A socket filter that does nothing. */
+int small_program(void);
+
+/* One value of a map through the kernel, not through memory. */
+void kernel_puts(int map, __u32 key, const void *value);
+void kernel_gets(int map, __u32 key, void *value);
+
+/* The number under which the kernel lists a map; and whether it still does. */
+__u32 map_id(int map);
+bool kernel_lists_map(__u32 id);
+
+/* The kernel forgets a map a moment after its last user. */
+bool map_goes_soon(__u32 id);
+
+/* Mappings of BPF maps in this process. */
+size_t mapped_maps(void);
+
+/*
+ * foster_bpf_map() must fail with the errno, with a reason that has the words, and map
+ * nothing.
+ */
+void assert_refused(int error, int fd, const char *words);
+
+#endif
