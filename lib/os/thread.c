@@ -33,9 +33,17 @@ static void *begin(void *arg)
 	return NULL;
 }
 
+/*
+ * The faults of a thread itself stay open: blocked they would kill the process, and in incremental
+ * mode libgc's handlers fault on purpose.
+ */
 static void mask_of_ours(sigset_t *mask, const int *open, int count)
 {
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP };
+
 	sigfillset(mask);
+	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)
+		sigdelset(mask, faults[i]);
 	for (int i = 0; i < count; i++)
 		if (open[i] > 0)
 			sigdelset(mask, open[i]);
