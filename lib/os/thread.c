@@ -39,7 +39,7 @@ static void *begin(void *arg)
  */
 static void mask_of_ours(sigset_t *mask, const int *open, int count)
 {
-	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP };
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
 
 	sigfillset(mask);
 	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)

@@ -8,7 +8,7 @@
 
 static _Atomic uint32_t head;
 
-void doubt_put(uint32_t number)
+bool doubt_put(uint32_t number)
 {
 	struct region *r = region_at(number);
 	uint32_t first = atomic_load_explicit(&head, memory_order_relaxed);
@@ -20,6 +20,7 @@ void doubt_put(uint32_t number)
 	} while (!atomic_compare_exchange_weak_explicit(&head, &first, number,
 							memory_order_release,
 							memory_order_relaxed));
+	return first == 0;
 }
 
 uint32_t doubt_take_all(void)

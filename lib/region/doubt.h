@@ -9,10 +9,14 @@
 #ifndef FOSTER_REGION_DOUBT_H
 #define FOSTER_REGION_DOUBT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-/* Lock-free.  The caller has set the region's queued bit, and it was not set before. */
-void doubt_put(uint32_t number);
+/*
+ * Lock-free.  The caller has set the region's queued bit, and it was not set before.
+ * True: the queue was empty, so that the reaper should hear of it.
+ */
+bool doubt_put(uint32_t number);
 
 /* All of them, linked by region->next; the first, or 0. */
 uint32_t doubt_take_all(void);

@@ -30,6 +30,8 @@ static __thread bool is_me;
 /* Goes up with each ring; the reaper sleeps on it. */
 static _Atomic uint32_t bell;
 static _Atomic bool asleep;
+/* It sleeps with no deadline, since there was nothing that could become idle. */
+static _Atomic bool endless;
 
 /* Collections asked for and done, as tickets; askers sleep on served. */
 static _Atomic uint32_t asked;
@@ -60,6 +62,13 @@ void reaper_ring(void)
 	 */
 	if (atomic_load(&asleep))
 		futex_wake(&bell);
+}
+
+void reaper_notice(void)
+{
+	/* Pairs with rest(), which says so and then looks once more whether there are regions. */
+	if (unlikely(atomic_load(&endless)))
+		reaper_ring();
 }
 
 static void sleep_until(uint32_t heard, uint64_t deadline)
@@ -195,6 +204,18 @@ static uint64_t next_deadline(bool settled)
 	return idle_at < retry_at ? idle_at : retry_at;
 }
 
+static void rest(uint32_t heard, bool settled)
+{
+	uint64_t deadline = next_deadline(settled);
+
+	if (deadline == UINT64_MAX) {
+		atomic_store(&endless, true);
+		deadline = next_deadline(settled);
+	}
+	sleep_until(heard, deadline);
+	atomic_store(&endless, false);
+}
+
 static void serve(void)
 {
 	while (atomic_load_explicit(&state, memory_order_acquire) != STOPPING) {
@@ -204,7 +225,7 @@ static void serve(void)
 		make_for_others();
 		settled = settle_doubted();
 		if (!collect_if_due())
-			sleep_until(heard, next_deadline(settled));
+			rest(heard, settled);
 	}
 }
 

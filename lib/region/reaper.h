@@ -27,6 +27,9 @@ int reaper_stop(uint64_t deadline) _must_check_;
 /* Wakes it.  Any context, any lock, signal handlers and the collector included. */
 void reaper_ring(void);
 
+/* A region has been made: the reaper hears of it if it sleeps without end. */
+void reaper_notice(void);
+
 bool reaper_is_me(void);
 
 /* region_create() on the reaper, for a thread unknown to the collector; waits for it. */

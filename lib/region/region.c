@@ -70,6 +70,7 @@
 #include "region/doubt.h"
 #include "region/lock.h"
 #include "region/pool.h"
+#include "region/reaper.h"
 #include "region/registry.h"
 #include "region/stats.h"
 #include "track/overlay.h"
@@ -288,7 +289,7 @@ int region_release(uint32_t number)
 	fo_assert(life_state(life_of(r)) == LIFE_RELEASING); /* (8) */
 	if (err) {
 		life_set(&r->life, life_with(life_of(r), LIFE_DOUBTED) | LIFE_QUEUED);
-		doubt_put(number);
+		(void)doubt_put(number); /* the reaper, who called, knows that it has to come back */
 		return err;
 	}
 	end_stats(r, closed);
@@ -529,8 +530,9 @@ bool region_sign(uintptr_t object)
 			return true;
 	} while (!life_swap(&r->life, &life, life_with(life, to) | LIFE_QUEUED));
 	stats_add(doubted, 1);
-	if (!(life & LIFE_QUEUED))
-		doubt_put(number); /* (5) */
+	/* (5); a ring for the first: on its way to the queue the reaper meets the others too. */
+	if (!(life & LIFE_QUEUED) && doubt_put(number))
+		reaper_ring();
 	return true;
 }
 
@@ -687,7 +689,7 @@ void region_inherit(uint32_t number)
 		life |= LIFE_QUEUED;
 	life_set(&r->life, life);
 	if (life & LIFE_QUEUED)
-		doubt_put(number);
+		(void)doubt_put(number);
 	if (life_state(life) == LIFE_RELEASING)
 		end_owned(number);
 }

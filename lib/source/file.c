@@ -46,7 +46,9 @@ static int open_file(const char *path, unsigned int flags)
 	bool shared = (flags & FOSTER_MAP_WRITE) && !(flags & FOSTER_MAP_PRIVATE);
 	int fd = open(path, (shared ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
-	return fd < 0 ? -errno : fd;
+	if (fd >= 0)
+		return fd;
+	return errno == ENXIO ? -ENODEV : -errno; /* a socket has no other end to open */
 }
 
 /* Bytes of a regular file or a block device. */

@@ -54,6 +54,7 @@ static int map_twice(const struct mapping_request *rq, size_t span, bool known, 
 
 static void keep_pace(size_t span)
 {
+	reaper_notice();
 	if (!pace_note(span))
 		return;
 	reaper_ring();
