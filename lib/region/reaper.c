@@ -66,8 +66,9 @@ void reaper_ring(void)
 
 void reaper_notice(void)
 {
-	/* Pairs with rest(), which says so and then looks once more whether there are regions. */
-	if (unlikely(atomic_load(&endless)))
+	/* Pairs with the fence in rest(): it says so and then looks once more for regions. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (unlikely(atomic_load_explicit(&endless, memory_order_relaxed)))
 		reaper_ring();
 }
 
@@ -209,7 +210,8 @@ static void rest(uint32_t heard, bool settled)
 	uint64_t deadline = next_deadline(settled);
 
 	if (deadline == UINT64_MAX) {
-		atomic_store(&endless, true);
+		atomic_store_explicit(&endless, true, memory_order_relaxed);
+		atomic_thread_fence(memory_order_seq_cst);
 		deadline = next_deadline(settled);
 	}
 	sleep_until(heard, deadline);
