@@ -18,7 +18,7 @@
  *             On failure nothing has changed and no output has been written.
  *   Threads   every function may be called from any thread, known to the collector or not.
  *   Locks     no lock of foster is held when code of yours runs, nor while foster calls the
- *             collector.  Functions that may allocate from the collector say so: such a call
+ *             collector, but for its own start in foster_init().  Functions that may allocate from the collector say so: such a call
  *             may run the finalizers of the host, as any GC_malloc() does.
  *   Signals   async-signal-safe only where the comment says so.
  *   fork      the child has what the parent had, and may use, close and collect it; foster's
@@ -81,7 +81,7 @@ extern "C" {
  * @collect_mib: MiB mapped since the last collection that make foster ask for one.
  *	Default 256, and more when much is mapped.
  * @pool_mib: MiB of released address space that foster keeps for reuse (inaccessible, without
- *	memory behind it).  Default 64.  FOSTER_NEVER: none.
+ *	memory behind it).  Default 1024; idle moments make it smaller.  FOSTER_NEVER: none.
  * @idle_budget_permille: the share of one processor, in thousandths, that idle collections may
  *	take.  Default 10.
  */
@@ -115,6 +115,7 @@ struct foster_options {
  *              tell whether it is safe to make the collector multi-threaded now
  *   -ENOTSUP   libgc is in leak-finding mode, or was built without disclaim procedures or
  *              interior pointers
+ *   -EDEADLK   called from inside the initialisation, by a hook of the host
  *   -ENOMEM, -EAGAIN  no memory or no thread
  * Context: any thread; may allocate from the collector; not in a signal handler.
  * Since: 0.1
@@ -125,7 +126,7 @@ FOSTER_PUBLIC int foster_init(const struct foster_options *opts);
  * foster_fini - release what is unreachable and stop foster's thread
  * @timeout_ms: milliseconds to wait in all; negative: without limit.
  *
- * Collects as foster_collect() does, then stops and joins foster's thread.  Regions that are
+ * Collects as foster_collect() does, then stops foster's thread and waits for its end.  Regions that are
  * still reachable stay mapped and known; every call on them works; the next call that needs the
  * thread starts it anew.  At exit of the process foster stops its thread by itself.
  *

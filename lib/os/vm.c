@@ -132,10 +132,58 @@ int vm_lay(uintptr_t addr, size_t len, const struct vm_what *what)
 	return lay_at(addr, len, what->prot, what->flags | MAP_FIXED, what->fd, what->off);
 }
 
+/* Each second page readable, so that no two are one mapping. */
+#define SPARE_PAGES 32
+
+/* Complemented: an address is no evidence.  ~0: none. */
+static _Atomic uintptr_t spare = ~(uintptr_t)0;
+
+static bool make_spare(uintptr_t at)
+{
+	uintptr_t page = vm_page_size();
+
+	for (unsigned int i = 0; i < SPARE_PAGES; i += 2)
+		if (mprotect((void *)(at + i * page), page, PROT_READ))
+			return false;
+	return true;
+}
+
+bool vm_spare_mappings(void)
+{
+	size_t len = SPARE_PAGES * vm_page_size();
+	uintptr_t none = ~(uintptr_t)0;
+	void *at;
+
+	if (atomic_load_explicit(&spare, memory_order_relaxed) != none)
+		return true;
+	at = mmap(NULL, len, PROT_NONE, FORBIDDEN_FLAGS, -1, 0);
+	if (at == MAP_FAILED)
+		return false;
+	if (make_spare((uintptr_t)at) &&
+	    atomic_compare_exchange_strong(&spare, &none, ~(uintptr_t)at))
+		return true;
+	munmap(at, len);
+	return atomic_load(&spare) != ~(uintptr_t)0;
+}
+
+static bool spend_spare(void)
+{
+	uintptr_t at = ~atomic_exchange(&spare, ~(uintptr_t)0);
+
+	if (at)
+		munmap((void *)at, SPARE_PAGES * vm_page_size());
+	return at != 0;
+}
+
 int vm_forbid(uintptr_t addr, size_t len)
 {
+	int r;
+
 	fo_assert(addr % vm_page_size() == 0 && len % vm_page_size() == 0 && len);
-	return lay_at(addr, len, PROT_NONE, FORBIDDEN_FLAGS | MAP_FIXED, -1, 0);
+	do
+		r = lay_at(addr, len, PROT_NONE, FORBIDDEN_FLAGS | MAP_FIXED, -1, 0);
+	while (r == -ENOMEM && spend_spare());
+	return r;
 }
 
 int vm_make_ordinary(uintptr_t addr, size_t len)

@@ -3,8 +3,8 @@
  * The address space: the only file that calls mmap and its kin.
  *
  * Preconditions of all: addresses and lengths are multiples of the page size, length not 0,
- * unless the comment says otherwise.  Results are negative errnos.  No function takes a lock or
- * allocates from malloc.
+ * unless the comment says otherwise.  Results are negative errnos.  No function takes a lock or,
+ * but for vm_max_mappings(), allocates from malloc.
  */
 #ifndef FOSTER_OS_VM_H
 #define FOSTER_OS_VM_H
@@ -44,6 +44,13 @@ size_t vm_max_mappings(void);
  * the range may be lost to somebody else: it must not be touched any more.
  */
 int vm_lay(uintptr_t addr, size_t len, const struct vm_what *what) _must_check_ _nonnull_all_;
+
+/*
+ * Mappings held in reserve: at its limit of mappings the kernel refuses even those calls that
+ * would lower their number, and nothing could be released any more.  vm_forbid() spends them when
+ * it must.  True: they are there (again).  Any thread.
+ */
+bool vm_spare_mappings(void);
 
 /* Lays inaccessible memory over the range: what was there is given back; a touch is SIGSEGV. */
 int vm_forbid(uintptr_t addr, size_t len) _must_check_;

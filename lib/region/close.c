@@ -49,14 +49,13 @@ FOSTER_EXPORT int foster_disown(const void *p)
 /* The pages [start, end) of a held region. */
 static int munmap_held(struct region *r, uintptr_t start, uintptr_t end)
 {
-	uintptr_t base = region_base(r);
+	struct region_pages pages = region_pages(r);
 	bool whole = false;
 	int err;
 
-	/* The registry knows pages, a user of foster_map_file() only bytes: start may lie before. */
-	if (start < base || end > base + region_span(r))
+	if (end > pages.end)
 		return -ENOENT;
-	if (start == base && end == base + region_span(r))
+	if (start == pages.start && end == pages.end)
 		return close_region(r);
 	err = region_revoke_part(r, start, end, &whole);
 	return whole ? close_region(r) : err;

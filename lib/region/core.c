@@ -11,6 +11,7 @@
 #include "base/sync.h"
 #include "gc/gc.h"
 #include "os/thread.h"
+#include "os/vm.h"
 #include "region/callback.h"
 #include "region/collect.h"
 #include "region/inherit.h"
@@ -22,7 +23,7 @@
 #include "region/stats.h"
 
 #define OPTIONS_V1 sizeof(struct foster_options)
-#define POOL_MIB_DEFAULT 64u
+#define POOL_MIB_DEFAULT 1024u
 #define MIB_SHIFT 20
 #define EXIT_MS 1000 /* that the end of the process waits for our thread */
 
@@ -109,6 +110,7 @@ static int start(const struct foster_options *opts)
 	if (r)
 		return r;
 	take_options(opts);
+	(void)vm_spare_mappings(); /* later, if not now */
 	r = reaper_start();
 	if (r)
 		return r;

@@ -20,6 +20,7 @@
 #define MAPPINGS_OF_HOST 1024
 #define REGIONS_LEAST 256u /* asked for no more often, even when mappings get scarce */
 #define OVERRUN 2	   /* limits, at which makers wait */
+#define SCARCE_REGIONS 64u /* since the last collection, at which they wait when mappings are scarce */
 
 /* Since the last collection; reset by whoever notices that there was one. */
 static _Atomic uint32_t cycle;
@@ -56,13 +57,21 @@ static size_t at_most(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+/* Ranges that exist, and as many as the system's limit of mappings allows. */
+static size_t ranges_now(void)
+{
+	return stats_get(regions) + stats_get(revoked) + stats_get(pool_ranges);
+}
+
+static size_t ranges_ceiling(void)
+{
+	return (max_mappings - at_most(max_mappings, MAPPINGS_OF_HOST)) / MAPPINGS_PER_REGION;
+}
+
 /* Half of what lives, so that the cost of a collection spreads over as many new regions. */
 static void compute_limits(void)
 {
-	size_t ranges = stats_get(regions) + stats_get(revoked) + stats_get(pool_ranges);
-	size_t ceiling = (max_mappings - at_most(max_mappings, MAPPINGS_OF_HOST)) /
-			 MAPPINGS_PER_REGION;
-	size_t room = ceiling > ranges ? ceiling - ranges : 0;
+	size_t room = ranges_ceiling() - at_most(ranges_ceiling(), ranges_now());
 	size_t regions = at_least(opts.collect_regions, stats_get(regions) / 2);
 
 	regions = at_most(regions, at_least(room / 2, REGIONS_LEAST));
@@ -110,19 +119,21 @@ bool pace_note(size_t span)
 	notice_collection();
 	atomic_fetch_add_explicit(&regions_since, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&bytes_since, span, memory_order_relaxed);
-	return since_reached(1);
+	return since_reached(1) || pace_overrun();
 }
 
 bool pace_due(void)
 {
 	notice_collection();
-	return since_reached(1);
+	return since_reached(1) || pace_overrun();
 }
 
 bool pace_overrun(void)
 {
 	notice_collection();
-	return since_reached(OVERRUN);
+	return since_reached(OVERRUN) ||
+	       (ranges_now() >= ranges_ceiling() &&
+		atomic_load_explicit(&regions_since, memory_order_relaxed) >= SCARCE_REGIONS);
 }
 
 void pace_collected(uint64_t cost, bool released)

@@ -8,6 +8,7 @@
 #include "base/sync.h"
 #include "gc/gc.h"
 #include "os/thread.h"
+#include "os/vm.h"
 #include "region/doubt.h"
 #include "region/lock.h"
 #include "region/pace.h"
@@ -131,6 +132,7 @@ static uint64_t collect_once(void)
 	gc_collect();
 	stats_add(asked, 1);
 	(void)settle_doubted();
+	(void)vm_spare_mappings();
 	released = stats_get(released) - before;
 	pace_collected(clock_cpu_ns() - start, released != 0);
 	atomic_fetch_add_explicit(&rounds, 1, memory_order_release);
@@ -383,18 +385,20 @@ int reaper_collect(uint64_t deadline)
 void reaper_throttle(void)
 {
 	uint64_t deadline = deadline_in(THROTTLE_MS);
+	uint32_t first = atomic_load(&rounds);
 	uint32_t round;
 
 	if (is_me || gc_disabled())
 		return;
 	stats_add(throttled, 1);
 	thread_wipe_stack();
-	while (round = atomic_load_explicit(&rounds, memory_order_acquire), pace_overrun()) {
-		if (clock_ns() >= deadline)
-			return;
+	/* At least one round: only its end has released what its collection found. */
+	do {
+		round = atomic_load_explicit(&rounds, memory_order_acquire);
 		reaper_ring();
 		futex_wait(&rounds, round, deadline);
-	}
+	} while (clock_ns() < deadline &&
+		 (pace_overrun() || atomic_load(&rounds) == first));
 }
 
 void reaper_relieve(void)

@@ -20,14 +20,15 @@
  *   (6) A number is in the pool if and only if its state is POOLED; then its range is forbidden
  *       and it has neither pins nor holds.
  *   (7) In REVOKED, FADING and POOLED all of the range is forbidden (in REVOKED from the moment
- *       that foster_close() returns); in LIVE and DOUBTED the revoked pages are.
+ *       that foster_close() returns); in LIVE and DOUBTED the revoked pages are, and what of the
+ *       range is not the region's.
  *   (8) RELEASING has one owner: the thread that made it so.
  *   (9) The generation goes up each time a number becomes NEWBORN, and never otherwise.
  *
  *                    region_born()          region_sign()          region_settle()
  *     FREE ---> NEWBORN ------------> LIVE ----------------> DOUBTED -----------+
  *       ^          ^  |              |  |  <----------------                    |
- *       |          |  |              |  |     region_hold(), _pin()             |
+ *       |          |  |              |  |     region_change()                   |
  *       |          |  | refused      |  | region_revoke()                       v
  *       |        POOLED <---+        |  +----------> REVOKED -----> FADING --> RELEASING
  *       |          |        |        |                       <-----             |   |
@@ -45,12 +46,13 @@
  *   NEWBORN    RELEASING  region_stillborn() the mapping was refused
  *   NEWBORN    DISOWNED   region_stillborn() and the range was lost
  *   LIVE       DOUBTED    region_sign()      no pointer seen, no pin, no hold
- *   DOUBTED    LIVE       region_hold(), region_pin()   a caller has a pointer
+ *   DOUBTED    LIVE       region_change()    a caller has a pointer
+ *                         region_hold_number()    foster_for_each() shows it
  *   DOUBTED    RELEASING  region_settle()    still in doubt when the reaper looks
  *   LIVE       REVOKED    region_revoke()    foster_close(), last page of foster_munmap()
  *   REVOKED    LIVE       region_unrevoke()  the kernel refused
  *   REVOKED    FADING     region_sign()      as LIVE to DOUBTED
- *   FADING     REVOKED    region_hold()      as DOUBTED to LIVE
+ *   FADING     REVOKED    region_change()    as DOUBTED to LIVE
  *   FADING     RELEASING  region_settle()    as DOUBTED to RELEASING
  *   LIVE       DISOWNED   region_disown()
  *   RELEASING  POOLED     region_release()   forbidden; the pool has room
@@ -98,6 +100,21 @@ static uint64_t life_of(const struct region *r)
 	return life_get(&r->life);
 }
 
+struct region_pages region_pages(const struct region *r)
+{
+	uintptr_t page = vm_page_size();
+	uintptr_t user = region_base(r) + GET(r->delta);
+
+	return (struct region_pages){ user - user % page, vm_round_up(user + GET(r->len)) };
+}
+
+static size_t pages_bytes(const struct region *r)
+{
+	struct region_pages pages = region_pages(r);
+
+	return pages.end - pages.start;
+}
+
 /* ------------------------------------------------------------------ the checker */
 
 static void check_range(const struct region *r, uint32_t number)
@@ -114,7 +131,7 @@ static void check_range(const struct region *r, uint32_t number)
 
 static void check_known(const struct region *r)
 {
-	fo_assert(GET(r->len) && GET(r->delta) < vm_page_size());
+	fo_assert(GET(r->len) && GET(r->revoked) <= pages_bytes(r));
 	fo_assert(GET(r->delta) + GET(r->len) <= region_span(r));
 	fo_assert(GET(r->id) && GET(r->source));
 }
@@ -218,7 +235,7 @@ void region_born(uint32_t number, const struct region_facts *facts)
 	SET(r->unseen, facts->unseen);
 	stats_add(mapped, 1);
 	stats_add(regions, 1);
-	stats_add(bytes, region_span(r));
+	stats_add(bytes, pages_bytes(r));
 	stats_add(unseen, facts->unseen);
 	FOSTER_SYNC("region-born");
 	life_set(&r->life, life_with(life, LIFE_LIVE) + (facts->unseen ? LIFE_PIN : 0));
@@ -276,7 +293,7 @@ static void end_stats(const struct region *r, bool closed)
 		stats_sub(revoked, 1);
 	} else {
 		stats_sub(regions, 1);
-		stats_sub(bytes, region_span(r));
+		stats_sub(bytes, pages_bytes(r));
 	}
 }
 
@@ -340,15 +357,12 @@ void region_stillborn(uint32_t number, bool lost)
 /* Is addr a byte of the user's, or, for calls that speak of pages, of its pages? */
 static bool contains(const struct region *r, uintptr_t addr, bool page)
 {
-	uintptr_t base = region_base(r);
+	struct region_pages pages = region_pages(r);
 
 	if (page)
-		return addr - base < region_span(r);
-	return addr - (base + GET(r->delta)) < GET(r->len);
+		return addr - pages.start < pages.end - pages.start;
+	return addr - (region_base(r) + GET(r->delta)) < GET(r->len);
 }
-
-/* What a call does to the life word of a region that it was given a pointer into. */
-typedef int change_fn(const struct region *r, uint64_t *life);
 
 /* What a call is about. */
 struct subject {
@@ -360,7 +374,7 @@ struct subject {
 /*
  * One try.  True: *err is the answer; else somebody else got on meanwhile, and a new try is due.
  */
-static bool try_change(struct subject *s, change_fn *fn, int *err)
+static bool try_change(struct subject *s, region_change_fn *fn, int *err)
 {
 	struct region *r = region_at(s->number);
 	uint64_t life = life_of(r);
@@ -379,11 +393,7 @@ static bool try_change(struct subject *s, change_fn *fn, int *err)
 	return true;
 }
 
-/*
- * Finds the region and changes its life word in one step, so that the region cannot become
- * another in between.  Lock-free: it goes round again only if somebody else got on.
- */
-static int change(const void *p, bool page, change_fn *fn, struct region **ret)
+int region_change(const void *p, bool page, region_change_fn *fn, struct region **ret)
 {
 	struct subject s = { .addr = (uintptr_t)p, .page = page };
 	int err;
@@ -393,7 +403,7 @@ static int change(const void *p, bool page, change_fn *fn, struct region **ret)
 		if (!s.number)
 			return -ENOENT;
 	} while (!try_change(&s, fn, &err));
-	if (!err)
+	if (!err && ret)
 		*ret = region_at(s.number);
 	return err;
 }
@@ -410,7 +420,7 @@ struct region *region_hold(const void *p)
 {
 	struct region *r = NULL;
 
-	while (change(p, false, add_hold, &r) == -EAGAIN)
+	while (region_change(p, false, add_hold, &r) == -EAGAIN)
 		;
 	return r;
 }
@@ -419,7 +429,7 @@ struct region *region_hold_page(uintptr_t addr)
 {
 	struct region *r = NULL;
 
-	while (change((const void *)addr, true, add_hold, &r) == -EAGAIN)
+	while (region_change((const void *)addr, true, add_hold, &r) == -EAGAIN)
 		;
 	return r;
 }
@@ -445,46 +455,6 @@ void region_drop(struct region *r)
 		if (!life_holds(life))
 			return;
 	} while (!life_swap(&r->life, &life, life - LIFE_HOLD));
-}
-
-static int add_pin(_unused_ const struct region *r, uint64_t *life)
-{
-	if (life_state(*life) != LIFE_LIVE)
-		return -ESTALE;
-	/* One is left for foster's own, so that the count of users is the same for all regions. */
-	if (life_pins(*life) >= LIFE_PINS_MAX - 1)
-		return -EOVERFLOW;
-	*life += LIFE_PIN;
-	return 0;
-}
-
-unsigned int region_user_pins(const struct region *r, uint64_t life)
-{
-	enum life_state state = life_state(life_revived(life));
-
-	return life_pins(life) - (state == LIFE_LIVE && GET(r->unseen));
-}
-
-static int take_pin(const struct region *r, uint64_t *life)
-{
-	if (!region_user_pins(r, *life))
-		return -EINVAL;
-	*life -= LIFE_PIN;
-	return 0;
-}
-
-int region_pin(const void *p)
-{
-	struct region *r;
-
-	return change(p, false, add_pin, &r);
-}
-
-int region_unpin(const void *p)
-{
-	struct region *r;
-
-	return change(p, false, take_pin, &r);
 }
 
 /* ------------------------------------------------------------------ the sign */
@@ -571,7 +541,7 @@ static bool swap_closed(struct region *r, enum life_state from, enum life_state 
 static void count_closed(const struct region *r, uint64_t n)
 {
 	stats_sub(regions, n);
-	stats_sub(bytes, n * region_span(r));
+	stats_sub(bytes, n * pages_bytes(r));
 	stats_sub(unseen, n * GET(r->unseen));
 	stats_add(revoked, n);
 	stats_add(closed, n);
@@ -619,7 +589,7 @@ int region_disown(struct region *r)
 	if (!won)
 		return -EALREADY;
 	stats_sub(regions, 1);
-	stats_sub(bytes, region_span(r));
+	stats_sub(bytes, pages_bytes(r));
 	stats_sub(unseen, GET(r->unseen));
 	stats_add(disowned, 1);
 	return 0;
@@ -632,8 +602,7 @@ int region_revoke_part(struct region *r, uintptr_t start, uintptr_t end, bool *w
 	int err;
 
 	fo_assert(life_holds(life_of(r)));
-	fo_assert(start < end && start >= region_base(r) &&
-		  end <= region_base(r) + region_span(r));
+	fo_assert(start < end && start >= region_pages(r).start && end <= region_pages(r).end);
 	region_lock();
 	err = life_state(life_of(r)) == LIFE_LIVE ? registry_reserve() : -EALREADY;
 	/* Under the lock, so that what is entered is what is so; parts are small. */
@@ -642,7 +611,7 @@ int region_revoke_part(struct region *r, uintptr_t start, uintptr_t end, bool *w
 	if (!err) {
 		newly = registry_set(start, end, (struct registry_found){ number, true });
 		SET(r->revoked, GET(r->revoked) + newly);
-		*whole = GET(r->revoked) == region_span(r);
+		*whole = GET(r->revoked) == pages_bytes(r);
 		region_check(number);
 	}
 	region_unlock();

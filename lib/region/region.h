@@ -16,7 +16,7 @@
 
 /* What the maker tells of a region. */
 struct region_facts {
-	size_t delta; /* from the range's base to what the user calls the base */
+	size_t delta; /* from the range's base to the user's first byte */
 	size_t len;   /* the user's bytes; delta + len is at most the span */
 	unsigned int source;
 	int prot;
@@ -64,6 +64,18 @@ static inline size_t region_span(const struct region *r)
 	return atomic_load_explicit(&r->span, memory_order_relaxed);
 }
 
+/*
+ * The pages of the range that the region has; those before and behind are forbidden.
+ *
+ *     base        start             user's bytes           end        base + span
+ *     | forbidden | the first page: ...[delta, delta + len)... | forbidden |
+ */
+struct region_pages {
+	uintptr_t start;
+	uintptr_t end;
+};
+struct region_pages region_pages(const struct region *r) _nonnull_all_;
+
 /* ---- birth: FREE or POOLED to NEWBORN to LIVE */
 
 /*
@@ -73,7 +85,7 @@ static inline size_t region_span(const struct region *r)
 uint32_t region_reuse(size_t span) _must_check_;
 
 /*
- * A NEWBORN region in a range that overlay_new() made.  0: no memory; the range is the
+ * A NEWBORN region in a range that overlay_new() made, of ordinary memory.  0: no memory; the range is the
  * collector's again.
  * Context: as overlay_new(); takes the region lock.
  */
@@ -101,13 +113,19 @@ struct region *region_hold_number(uint32_t number) _must_check_;
 
 void region_drop(struct region *r) _nonnull_all_;
 
-/* ---- pins: 0, -ENOENT, -ESTALE, -EOVERFLOW, -EINVAL as foster.h says.  Lock-free. */
+/* What a call does to the life word of a region; 0, or a negative errno to leave it alone. */
+typedef int region_change_fn(const struct region *r, uint64_t *life);
+
+/*
+ * Finds the region that p is in (page: of one of whose pages it is an address), ends a doubt, and
+ * applies fn, all in one step, so that the region cannot become another in between.  -ENOENT, or
+ * what fn says.  Lock-free, any context: it goes round again only if somebody else got on.
+ */
+int region_change(const void *p, bool page, region_change_fn *fn, struct region **ret)
+	_must_check_;
 
 /* Pins of users in a life word of r, foster's own for an unseen maker left out. */
 unsigned int region_user_pins(const struct region *r, uint64_t life) _nonnull_all_;
-
-int region_pin(const void *p) _must_check_;
-int region_unpin(const void *p) _must_check_;
 
 /* ---- the end; the caller holds the region, but for the first and the last two */
 

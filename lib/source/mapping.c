@@ -13,43 +13,102 @@
 #include "region/stats.h"
 #include "track/overlay.h"
 
-/* A NEWBORN region: from the pool, of this thread's making, or of the reaper's. */
-static uint32_t newborn(size_t span, bool known)
-{
-	uint32_t number = region_reuse(span);
+/*
+ * From here on the kernel maps files and memory in pieces of this size, if address and offset
+ * are alike below it.
+ */
+#define HUGE_BYTES ((size_t)2 << 20)
+/* From here on ranges come in eight sizes for each power of two, so that the pool can match. */
+#define CLASS_BYTES ((size_t)256 << 10)
+#define CLASSES_PER_DOUBLING 8
 
-	if (number) {
+/* What is to be made, worked out from a request. */
+struct plan {
+	const struct mapping_request *rq;
+	size_t bytes; /* of the pages to be mapped */
+	size_t span;  /* of the range that they lie in */
+	bool aligned; /* there is room to make address and offset alike */
+	bool known;   /* the collector knows this thread */
+};
+
+static size_t round_to_class(size_t bytes)
+{
+	size_t step = vm_page_size();
+
+	if (bytes >= CLASS_BYTES)
+		step = ((size_t)1 << (63 - __builtin_clzll(bytes))) / CLASSES_PER_DOUBLING;
+	return (bytes + step - 1) & ~(step - 1);
+}
+
+/* Without frills where they would make the range too large. */
+static int make_plan(struct plan *plan, const struct mapping_request *rq)
+{
+	size_t bytes = vm_round_up(rq->delta + rq->len);
+	bool huge = bytes >= HUGE_BYTES;
+	size_t span;
+
+	fo_assert(rq->len && rq->delta < vm_page_size());
+	if (!bytes || rq->delta + rq->len < rq->len)
+		return -EOVERFLOW;
+	if (overlay_fits(bytes))
+		return overlay_fits(bytes);
+	span = round_to_class(bytes + (huge ? HUGE_BYTES : 0));
+	if (overlay_fits(span))
+		span = bytes;
+	*plan = (struct plan){ rq, bytes, span, huge && span > bytes, false };
+	return 0;
+}
+
+/* Where in the range at base the pages go. */
+static size_t shift_of(const struct plan *plan, uintptr_t base)
+{
+	return plan->aligned ? ((uintptr_t)plan->rq->what.off - base) % HUGE_BYTES : 0;
+}
+
+/* A NEWBORN region: from the pool, of this thread's making, or of the reaper's. */
+static int newborn(const struct plan *plan, uint32_t *number)
+{
+	*number = region_reuse(plan->span);
+	if (*number) {
 		stats_add(reused, 1);
-		return number;
+		return 0;
 	}
-	return known ? region_create(span) : reaper_make(span);
+	*number = plan->known ? region_create(plan->span) : reaper_make(plan->span);
+	if (!*number)
+		return -ENOMEM;
+	/* What the mapping will not cover is forbidden, as it is in a range of the pool. */
+	if (plan->bytes == plan->span)
+		return 0;
+	return vm_forbid(region_base(region_at(*number)), plan->span);
 }
 
 /* 0, or a negative errno with nothing left behind. */
-static int map_once(const struct mapping_request *rq, size_t span, bool known, uint32_t *number)
+static int map_once(const struct plan *plan, uint32_t *number)
 {
-	int err;
+	int err = newborn(plan, number);
+	uintptr_t base;
 
-	*number = newborn(span, known);
 	if (!*number)
-		return -ENOMEM;
+		return err;
 	FOSTER_SYNC("newborn");
-	err = vm_lay(region_base(region_at(*number)), span, &rq->what);
+	base = region_base(region_at(*number));
+	if (!err)
+		err = vm_lay(base + shift_of(plan, base), plan->bytes, &plan->rq->what);
 	if (err)
 		region_stillborn(*number, err == -ENOTRECOVERABLE);
 	return err == -ENOTRECOVERABLE ? -ENOMEM : err;
 }
 
 /* Short of memory, addresses or mappings, what is unreachable may be in the way. */
-static int map_twice(const struct mapping_request *rq, size_t span, bool known, uint32_t *number)
+static int map_twice(const struct plan *plan, uint32_t *number)
 {
-	int err = map_once(rq, span, known, number);
+	int err = map_once(plan, number);
 
 	if (err != -ENOMEM)
 		return err;
 	stats_add(retried, 1);
 	reaper_relieve();
-	return map_once(rq, span, known, number);
+	return map_once(plan, number);
 }
 
 static void keep_pace(size_t span)
@@ -62,35 +121,29 @@ static void keep_pace(size_t span)
 		reaper_throttle();
 }
 
-static int check_request(const struct mapping_request *rq, size_t *span)
-{
-	fo_assert(rq->len && rq->delta < vm_page_size());
-	*span = vm_round_up(rq->delta + rq->len);
-	if (!*span || rq->delta + rq->len < rq->len)
-		return -EOVERFLOW;
-	return overlay_fits(*span);
-}
-
 int mapping_new(const struct mapping_request *rq, void **ret)
 {
-	struct region_facts facts = { rq->delta, rq->len, rq->source, rq->what.prot, false };
+	struct region_facts facts = { 0, rq->len, rq->source, rq->what.prot, false };
+	struct plan plan;
 	uint32_t number;
-	uintptr_t user;
-	size_t span;
-	int err = check_request(rq, &span);
+	uintptr_t base, user;
+	int err = make_plan(&plan, rq);
 
 	if (!err)
 		err = core_ready();
 	if (err)
 		return err;
-	facts.unseen = !gc_thread_known();
-	err = map_twice(rq, span, !facts.unseen, &number);
+	plan.known = gc_thread_known();
+	err = map_twice(&plan, &number);
 	if (err)
 		return err;
-	user = region_base(region_at(number)) + rq->delta;
+	base = region_base(region_at(number));
+	facts.unseen = !plan.known;
+	facts.delta = shift_of(&plan, base) + rq->delta;
+	user = base + facts.delta;
 	*ret = (void *)user;
 	region_born(number, &facts);
-	keep_pace(span);
+	keep_pace(plan.bytes);
 	/* Up to here this frame holds the address where the collector looks. */
 	__asm__ volatile("" : : "r"(user) : "memory");
 	return 0;

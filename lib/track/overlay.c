@@ -25,9 +25,8 @@ uintptr_t overlay_new(size_t span)
 	if (!object)
 		return 0;
 	fo_assert(object % page == 0);
-	/* The collector's few words made both pages resident; nobody reads them again. */
-	vm_discard(object, page);
-	vm_discard(object + page + span, page);
+	/* The collector's few words made its ends resident; nobody reads them again. */
+	vm_discard(object, span + 2 * page);
 	return object + page;
 }
 
