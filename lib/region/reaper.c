@@ -73,6 +73,9 @@ void reaper_notice(void)
 		reaper_ring();
 }
 
+/* Where a thread ran that made many regions lately. */
+static _Atomic int maker_cpu = -1;
+
 static void sleep_until(uint32_t heard, uint64_t deadline)
 {
 	atomic_store(&asleep, true);
@@ -152,6 +155,15 @@ static void collect_all(void)
 		in_vain = collect_once() ? 0 : in_vain + 1;
 }
 
+/*
+ * While makers are busy their processor is the best place to release: in parallel both threads
+ * take twice as long (doc/DECISIONS.md).
+ */
+static void collect_beside_makers(void)
+{
+	(void)collect_once();
+}
+
 static bool collect_for_askers(void)
 {
 	uint32_t ticket = atomic_load_explicit(&asked, memory_order_acquire);
@@ -191,7 +203,7 @@ static bool collect_if_due(void)
 	if (gc_disabled())
 		return false;
 	if (pace_due())
-		(void)collect_once();
+		thread_run_on(atomic_load(&maker_cpu), collect_beside_makers);
 	else if (pace_idle())
 		idle();
 	else
@@ -382,14 +394,13 @@ int reaper_collect(uint64_t deadline)
 	return r;
 }
 
-void reaper_throttle(void)
+/* Waits until the collector has caught up with the makers of regions, a second at most. */
+static void throttle(void)
 {
 	uint64_t deadline = deadline_in(THROTTLE_MS);
 	uint32_t first = atomic_load(&rounds);
 	uint32_t round;
 
-	if (is_me || gc_disabled())
-		return;
 	stats_add(throttled, 1);
 	thread_wipe_stack();
 	/* At least one round: only its end has released what its collection found. */
@@ -397,8 +408,15 @@ void reaper_throttle(void)
 		round = atomic_load_explicit(&rounds, memory_order_acquire);
 		reaper_ring();
 		futex_wait(&rounds, round, deadline);
-	} while (clock_ns() < deadline &&
-		 (pace_overrun() || atomic_load(&rounds) == first));
+	} while (clock_ns() < deadline && (pace_overrun() || atomic_load(&rounds) == first));
+}
+
+void reaper_pace(void)
+{
+	atomic_store(&maker_cpu, thread_cpu());
+	reaper_ring();
+	if (pace_overrun() && !is_me && !gc_disabled())
+		throttle();
 }
 
 void reaper_relieve(void)

@@ -30,6 +30,9 @@ void reaper_ring(void);
 /* A region has been made: the reaper hears of it if it sleeps without end. */
 void reaper_notice(void);
 
+/* So much has been made by the calling thread, among others, that a collection is due. */
+void reaper_pace(void);
+
 bool reaper_is_me(void);
 
 /* region_create() on the reaper, for a thread unknown to the collector; waits for it. */
@@ -40,9 +43,6 @@ uint32_t reaper_make(size_t span) _must_check_;
  * -ETIMEDOUT (they go on), or the errors of reaper_start().  deadline 0: does not wait.
  */
 int reaper_collect(uint64_t deadline) _must_check_;
-
-/* Waits until the collector has caught up with the makers of regions, a second at most. */
-void reaper_throttle(void);
 
 /* Collects and empties the pool, so that a mapping may be tried again. */
 void reaper_relieve(void);

@@ -111,14 +111,11 @@ static int map_twice(const struct plan *plan, uint32_t *number)
 	return map_once(plan, number);
 }
 
-static void keep_pace(size_t span)
+static void keep_pace(size_t bytes)
 {
 	reaper_notice();
-	if (!pace_note(span))
-		return;
-	reaper_ring();
-	if (pace_overrun())
-		reaper_throttle();
+	if (pace_note(bytes))
+		reaper_pace();
 }
 
 int mapping_new(const struct mapping_request *rq, void **ret)
