@@ -2,6 +2,7 @@
 #include "source/mapping.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 
 #include "base/check.h"
 #include "base/sync.h"
@@ -82,9 +83,24 @@ static int newborn(const struct plan *plan, uint32_t *number)
 	return vm_forbid(region_base(region_at(*number)), plan->span);
 }
 
+/*
+ * Small anonymous memory must not merge with the collector's heap around it: splitting it off
+ * again doubles the cost of a release.  The kernel (from 6.7) takes a stack for memory without
+ * huge pages, which makes the two different and means nothing below the size of one.
+ */
+static struct vm_what unmerged(const struct plan *plan)
+{
+	struct vm_what what = plan->rq->what;
+
+	if ((what.flags & MAP_ANONYMOUS) && plan->bytes < HUGE_BYTES)
+		what.flags |= MAP_STACK;
+	return what;
+}
+
 /* 0, or a negative errno with nothing left behind. */
 static int map_once(const struct plan *plan, uint32_t *number)
 {
+	struct vm_what what = unmerged(plan);
 	int err = newborn(plan, number);
 	uintptr_t base;
 
@@ -93,7 +109,7 @@ static int map_once(const struct plan *plan, uint32_t *number)
 	FOSTER_SYNC("newborn");
 	base = region_base(region_at(*number));
 	if (!err)
-		err = vm_lay(base + shift_of(plan, base), plan->bytes, &plan->rq->what);
+		err = vm_lay(base + shift_of(plan, base), plan->bytes, &what);
 	if (err)
 		region_stillborn(*number, err == -ENOTRECOVERABLE);
 	return err == -ENOTRECOVERABLE ? -ENOMEM : err;
