@@ -9,20 +9,20 @@
 
 static uint32_t *link_of(const struct stable *s, uint32_t number)
 {
-	uint32_t *links = atomic_load_explicit(&s->chunk[number / s->per_chunk],
+	uint32_t *links = atomic_load_explicit(&s->chunk[number >> s->chunk_bits],
 					       memory_order_relaxed);
 
-	return &links[number % s->per_chunk];
+	return &links[number & ((1u << s->chunk_bits) - 1)];
 }
 
 static int add_chunk(struct stable *s, uint32_t index)
 {
-	size_t links = s->per_chunk * sizeof(uint32_t);
+	size_t count = (size_t)1 << s->chunk_bits;
 	void *chunk;
 
 	if (index >= STABLE_CHUNKS)
 		return -ENOMEM;
-	chunk = calloc(1, links + s->per_chunk * s->element_bytes);
+	chunk = calloc(count, sizeof(uint32_t) + s->element_bytes);
 	if (!chunk)
 		return -ENOMEM;
 	/* Pairs with the acquire in stable_at(): who has a number sees zeroed elements. */
@@ -32,7 +32,7 @@ static int add_chunk(struct stable *s, uint32_t index)
 
 static int add_number(struct stable *s)
 {
-	uint32_t index = s->end / s->per_chunk;
+	uint32_t index = s->end >> s->chunk_bits;
 
 	if (index >= STABLE_CHUNKS ||
 	    (!atomic_load_explicit(&s->chunk[index], memory_order_relaxed) && add_chunk(s, index)))
@@ -68,14 +68,4 @@ int stable_reserve(struct stable *s, uint32_t count)
 		if (add_number(s))
 			return -ENOMEM;
 	return 0;
-}
-
-void *stable_at(const struct stable *s, uint32_t number)
-{
-	const char *chunk = atomic_load_explicit(&s->chunk[number / s->per_chunk],
-						 memory_order_acquire);
-
-	fo_assert(number && chunk);
-	return (void *)(chunk + s->per_chunk * sizeof(uint32_t) +
-			(number % s->per_chunk) * s->element_bytes);
 }

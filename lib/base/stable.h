@@ -7,23 +7,25 @@
  * must be able to tell (a generation, a range check).  That is the price for reading without
  * counting references.
  *
- *   number   1 .. : chunk (number / per_chunk), element (number % per_chunk); 0 is no element
+ *   number   1 .. : the chunk in the upper bits, the element in the lower; 0 is no element
  *   chunk    [ links of free elements | elements, zeroed at first ]
  */
 #ifndef FOSTER_BASE_STABLE_H
 #define FOSTER_BASE_STABLE_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/attributes.h"
+#include "base/check.h"
 
 #define STABLE_CHUNKS 4096
 
 struct stable {
 	/* fixed */
 	size_t element_bytes;
-	uint32_t per_chunk;
+	uint32_t chunk_bits; /* a chunk has two to the power of it elements */
 	/* changes; guarded by the owner's lock but for chunk[], which readers load */
 	uint32_t end;	    /* numbers below it have been given out once */
 	uint32_t free_head; /* of the list of free numbers; 0: none */
@@ -31,8 +33,7 @@ struct stable {
 	void *_Atomic chunk[STABLE_CHUNKS];
 };
 
-#define STABLE_INIT(type, count) \
-	{ .element_bytes = sizeof(type), .per_chunk = (count), .end = 1 }
+#define STABLE_INIT(type, bits) { .element_bytes = sizeof(type), .chunk_bits = (bits), .end = 1 }
 
 /* A free number; 0 without memory or beyond STABLE_CHUNKS.  The element is as it was left. */
 uint32_t stable_new(struct stable *s) _must_check_ _nonnull_all_;
@@ -44,6 +45,15 @@ void stable_free(struct stable *s, uint32_t number) _nonnull_all_;
 int stable_reserve(struct stable *s, uint32_t count) _must_check_ _nonnull_all_;
 
 /* The element of a number that has been given out once.  Any context. */
-void *stable_at(const struct stable *s, uint32_t number) _nonnull_all_;
+static inline void *stable_at(const struct stable *s, uint32_t number)
+{
+	/* Acquire: pairs with add_chunk(); who has a number sees zeroed elements. */
+	char *chunk = atomic_load_explicit(&s->chunk[number >> s->chunk_bits],
+					   memory_order_acquire);
+	size_t index = number & ((1u << s->chunk_bits) - 1);
+
+	fo_assert(number && chunk);
+	return chunk + (sizeof(uint32_t) << s->chunk_bits) + index * s->element_bytes;
+}
 
 #endif

@@ -80,7 +80,7 @@
 #define GET(member) atomic_load_explicit(&(member), memory_order_relaxed)
 #define SET(member, value) atomic_store_explicit(&(member), (value), memory_order_relaxed)
 
-static struct stable numbers = STABLE_INIT(struct region, 1024);
+static struct stable numbers = STABLE_INIT(struct region, 10);
 /* numbers.end for readers without the lock; behind it by nothing that is in use. */
 static _Atomic uint32_t numbers_end = 1;
 static _Atomic uint64_t last_id;

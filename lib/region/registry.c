@@ -27,7 +27,7 @@ struct node {
 	uint32_t used; /* entries that are not nothing; guarded by the region lock */
 };
 
-static struct stable nodes = STABLE_INIT(struct node, 256);
+static struct stable nodes = STABLE_INIT(struct node, 8);
 /* Never freed, and there from the start, so that a reader needs no test for it. */
 static struct node root;
 
