@@ -8,15 +8,18 @@ foster_core_sources = \
 	lib/base/result.h \
 	lib/base/stable.c lib/base/stable.h \
 	lib/base/sync.c lib/base/sync.h \
+	lib/os/copy.h \
+	lib/os/fault.c lib/os/fault.h \
 	lib/os/thread.c lib/os/thread.h \
 	lib/os/vm.c lib/os/vm.h \
 	lib/gc/gc.h \
 	lib/track/overlay.c lib/track/overlay.h \
 	lib/region/attach.c \
 	lib/region/callback.c lib/region/callback.h \
-	lib/region/close.c \
 	lib/region/collect.c lib/region/collect.h \
 	lib/region/core.c lib/region/core.h \
+	lib/region/damage.c lib/region/damage.h \
+	lib/region/disown.c \
 	lib/region/doubt.c lib/region/doubt.h \
 	lib/region/info.c \
 	lib/region/inherit.c lib/region/inherit.h \
@@ -34,7 +37,10 @@ foster_core_sources = \
 	lib/source/mapping.c lib/source/mapping.h \
 	lib/source/mmap.c \
 	lib/source/private.h \
-	lib/guard/copy.c
+	lib/guard/copy.c \
+	lib/guard/fault.c lib/guard/fault.h \
+	lib/guard/revoke.c \
+	lib/guard/survive.c lib/guard/survive.h
 
 foster_boehm_sources = lib/gc/boehm.c
 foster_null_sources = lib/gc/null.c lib/gc/null.h

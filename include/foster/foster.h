@@ -196,6 +196,18 @@ FOSTER_PUBLIC int foster_munmap(void *addr, size_t len);
 #define FOSTER_MAP_WRITE 0x1u    /* readable and writable; stores go to the file */
 #define FOSTER_MAP_PRIVATE 0x2u  /* stores stay in this process (copy on write) */
 #define FOSTER_MAP_POPULATE 0x4u /* read it in now (MAP_POPULATE) */
+#define FOSTER_MAP_SURVIVE 0x8u  /* reads zeros, and no SIGBUS, where the file was truncated */
+
+/**
+ * typedef foster_damage_fn - told that a surviving region lost bytes
+ * @base, @len: the region, as its maker got it.
+ * @arg: damage_arg of struct foster_map_opts.
+ *
+ * Context: once a region, on foster's thread, some time after the access that met the damage,
+ *   with no lock held; the region is kept meanwhile.  May call any function of foster but
+ *   foster_collect() and foster_fini() (-EDEADLK).
+ */
+typedef void foster_damage_fn(void *base, size_t len, void *arg);
 
 /**
  * struct foster_map_opts - options of foster_map_file()
@@ -208,6 +220,8 @@ FOSTER_PUBLIC int foster_munmap(void *addr, size_t len);
  *	0 is MADV_NORMAL.  Only advice that leaves contents and lifetime alone is taken:
  *	MADV_NORMAL, RANDOM, SEQUENTIAL, WILLNEED, COLD, HUGEPAGE, NOHUGEPAGE, DONTDUMP, DODUMP,
  *	MERGEABLE, UNMERGEABLE.
+ * @on_damage: with FOSTER_MAP_SURVIVE: called when bytes of the region were lost; may be NULL.
+ * @damage_arg: for @on_damage.  Foster's copy of it keeps no collector object alive.
  */
 struct foster_map_opts {
 	size_t size;
@@ -215,8 +229,10 @@ struct foster_map_opts {
 	size_t length;
 	unsigned int flags;
 	int advice;
+	foster_damage_fn *on_damage;
+	void *damage_arg;
 };
-#define FOSTER_MAP_OPTS_INIT { sizeof(struct foster_map_opts), 0, 0, 0, 0 }
+#define FOSTER_MAP_OPTS_INIT { sizeof(struct foster_map_opts), 0, 0, 0, 0, NULL, NULL }
 
 /**
  * foster_map_file - map a file or a window of it
@@ -224,7 +240,11 @@ struct foster_map_opts {
  * @opts: options, or NULL for the whole file, read-only.
  *
  * No descriptor stays open.  The length is in foster_info().  A file that is truncated later
- * kills whoever reads behind its new end (SIGBUS), as with mmap(2).
+ * kills whoever reads behind its new end (SIGBUS), as with mmap(2) - unless FOSTER_MAP_SURVIVE
+ * is set: then each page that is read there becomes a page of zeros, which is no longer the
+ * file's, the region is marked damaged (FOSTER_INFO_DAMAGED), and on_damage is called.  Foster
+ * installs a handler for SIGSEGV and SIGBUS then, which hands on what is not its own; a host
+ * that installs its own afterwards hands on to it in turn.
  *
  * Returns: the address of the window's first byte (of any alignment, as @offset); NULL on error.
  * Errors (errno):
@@ -332,6 +352,7 @@ enum foster_tracking {
 };
 
 /* Flags of struct foster_info. */
+#define FOSTER_INFO_DAMAGED 0x2u /* survived the truncation of its file: some pages are zeros */
 #define FOSTER_INFO_UNSEEN 0x1u /* mapped by a thread unknown to the collector: kept until closed */
 
 /**
@@ -451,6 +472,7 @@ FOSTER_PUBLIC int foster_collect(int timeout_ms);
 	X(idle, "of these, because nothing else had happened for long")            \
 	X(throttled, "times that a maker of regions waited for foster's thread")   \
 	X(retried, "times that a mapping failed for lack of room and was tried again") \
+	X(damaged, "regions that survived the truncation of their file, damaged")       \
 	X(abandoned, "ranges given up because they could not be released safely")
 
 /**
@@ -533,18 +555,33 @@ FOSTER_PUBLIC FOSTER_NONNULL(2) int foster_holders(const void *p, foster_holder_
 
 /**
  * foster_copy - copy out of memory that may be gone
- * @dst: where to; ordinary memory.
+ * @dst: where to.
  * @src: where from; any address.
  * @n: bytes.
  *
- * Not built yet: always fails with -ENOSYS.
+ * memcpy(3) that does not die: of a page of a truncated file, of a revoked range, of no mapping
+ * at all.  A region that survives truncation is not repaired by it.  The first call installs
+ * foster's handler for SIGSEGV and SIGBUS (see foster_map_file()).
  *
  * Returns: 0.
- * Errors: -ENOSYS
- * Context: any thread.
+ * Errors:
+ *   -EFAULT  a byte could not be read, or not be written; @dst may have been written up to there
+ *   -EINVAL  @n is more than PTRDIFF_MAX
+ * Context: any thread; async-signal-safe after the first call.
  * Since: 0.1
  */
 FOSTER_PUBLIC int foster_copy(void *dst, const void *src, size_t n);
+
+/**
+ * foster_copy_partial - the same, and how far it came
+ * @dst, @src, @n: as for foster_copy().
+ *
+ * Returns: the number of bytes that were copied, from the start; @n when all could be read.
+ * Errors: -EINVAL @n is more than PTRDIFF_MAX
+ * Context: as foster_copy().
+ * Since: 0.1
+ */
+FOSTER_PUBLIC ssize_t foster_copy_partial(void *dst, const void *src, size_t n);
 
 /* ------------------------------------------------------------------------- threads */
 

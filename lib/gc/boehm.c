@@ -183,6 +183,11 @@ bool gc_disabled(void)
 	return GC_is_disabled();
 }
 
+bool gc_owns_faults(void)
+{
+	return GC_is_incremental_mode();
+}
+
 unsigned int gc_signs_needed(void)
 {
 	return GC_get_java_finalization() ? 1 : 2;

@@ -64,6 +64,12 @@ uint32_t gc_cycles(void);
 bool gc_disabled(void);
 
 /*
+ * Does the collector write-protect its heap and take every fault in it for its own (incremental
+ * mode)?  It would make forbidden memory in it accessible.  Any context.
+ */
+bool gc_owns_faults(void);
+
+/*
  * Collections in a row that must report an object before it is unreachable.  One, but two where
  * the host turned Java-style finalization off: then libgc does not mark what a finalizer
  * registered without order will see, and only the next collection finds it (finalize.c,

@@ -133,6 +133,11 @@ bool gc_disabled(void)
 	return atomic_load(&disabled);
 }
 
+bool gc_owns_faults(void)
+{
+	return false;
+}
+
 unsigned int gc_signs_needed(void)
 {
 	return atomic_load(&signs_needed);

@@ -44,7 +44,8 @@ static void fill(struct foster_info *info, const struct region *r)
 		.tracking = FOSTER_TRACK_OVERLAY,
 		.prot = GET(r->prot),
 		.pins = region_user_pins(r, life),
-		.flags = GET(r->unseen) ? FOSTER_INFO_UNSEEN : 0,
+		.flags = (GET(r->unseen) ? FOSTER_INFO_UNSEEN : 0) |
+			 (GET(r->damage) != INTACT ? FOSTER_INFO_DAMAGED : 0),
 	};
 }
 

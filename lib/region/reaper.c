@@ -9,6 +9,7 @@
 #include "gc/gc.h"
 #include "os/thread.h"
 #include "os/vm.h"
+#include "region/damage.h"
 #include "region/doubt.h"
 #include "region/lock.h"
 #include "region/pace.h"
@@ -239,6 +240,7 @@ static void serve(void)
 		bool settled;
 
 		make_for_others();
+		damage_report();
 		settled = settle_doubted();
 		if (!collect_if_due())
 			rest(heard, settled);

@@ -233,6 +233,10 @@ void region_born(uint32_t number, const struct region_facts *facts)
 	SET(r->source, facts->source);
 	SET(r->prot, facts->prot);
 	SET(r->unseen, facts->unseen);
+	SET(r->survives, facts->survives);
+	SET(r->on_damage, facts->on_damage);
+	SET(r->damage_arg, facts->damage_arg);
+	SET(r->damage, INTACT);
 	stats_add(mapped, 1);
 	stats_add(regions, 1);
 	stats_add(bytes, pages_bytes(r));
@@ -610,6 +614,9 @@ int region_revoke_part(struct region *r, uintptr_t start, uintptr_t end, bool *w
 		err = vm_forbid(start, end - start);
 	if (!err) {
 		newly = registry_set(start, end, (struct registry_found){ number, true });
+		/* A fault handler that did not see the entry yet may have laid zeros again. */
+		if (GET(r->damage) != INTACT)
+			err = vm_forbid(start, end - start);
 		SET(r->revoked, GET(r->revoked) + newly);
 		*whole = GET(r->revoked) == pages_bytes(r);
 		region_check(number);
@@ -661,4 +668,22 @@ void region_inherit(uint32_t number)
 		(void)doubt_put(number);
 	if (life_state(life) == LIFE_RELEASING)
 		end_owned(number);
+}
+
+/* ------------------------------------------------------------------ damage */
+
+void region_damage(struct region *r)
+{
+	unsigned int intact = INTACT;
+
+	fo_assert(life_holds(life_of(r)));
+	(void)atomic_compare_exchange_strong(&r->damage, &intact, DAMAGED);
+}
+
+bool region_take_damage(struct region *r)
+{
+	unsigned int damaged = DAMAGED;
+
+	fo_assert(life_holds(life_of(r)));
+	return atomic_compare_exchange_strong(&r->damage, &damaged, REPORTED);
 }

@@ -5,6 +5,7 @@
 #ifndef FOSTER_REGION_REGION_H
 #define FOSTER_REGION_REGION_H
 
+#include <foster/foster.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +22,9 @@ struct region_facts {
 	unsigned int source;
 	int prot;
 	bool unseen; /* the collector does not know the thread that gets the pointer */
+	bool survives; /* the truncation of its file (guard/survive.h) */
+	foster_damage_fn *on_damage; /* may be NULL */
+	void *damage_arg;
 };
 
 /*
@@ -46,7 +50,15 @@ struct region {
 	_Atomic unsigned int source;
 	_Atomic int prot;
 	_Atomic bool unseen;
+	_Atomic bool survives;
+	foster_damage_fn *_Atomic on_damage;
+	void *_Atomic damage_arg;
+	/* changes once, from the fault handler */
+	_Atomic unsigned int damage; /* enum region_damage */
 };
+
+/* A damaged region is reported once. */
+enum region_damage { INTACT, DAMAGED, REPORTED };
 
 /* The region of a number; the number of a region comes from whoever found it. */
 struct region *region_at(uint32_t number) _nonnull_all_;
@@ -148,6 +160,12 @@ int region_revoke_part(struct region *r, uintptr_t start, uintptr_t end, bool *w
 
 /* LIVE to DISOWNED; -EALREADY where a page is revoked.  Takes the region lock. */
 int region_disown(struct region *r) _must_check_ _nonnull_all_;
+
+/* A page of a held region has lost what the file had.  Any context, also a fault handler. */
+void region_damage(struct region *r) _nonnull_all_;
+
+/* True once for a held region that is damaged: the caller reports it. */
+bool region_take_damage(struct region *r) _must_check_ _nonnull_all_;
 
 /* DOUBTED or FADING to RELEASING.  False: it has been revived. */
 bool region_settle(uint32_t number);

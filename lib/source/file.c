@@ -12,8 +12,8 @@
 #include "os/vm.h"
 #include "source/mapping.h"
 
-#define OPTS_V1 sizeof(struct foster_map_opts)
-#define FLAGS (FOSTER_MAP_WRITE | FOSTER_MAP_PRIVATE | FOSTER_MAP_POPULATE)
+#define OPTS_V1 offsetof(struct foster_map_opts, on_damage)
+#define FLAGS (FOSTER_MAP_WRITE | FOSTER_MAP_PRIVATE | FOSTER_MAP_POPULATE | FOSTER_MAP_SURVIVE)
 
 static const int harmless_advice[] = {
 	MADV_NORMAL, MADV_RANDOM,     MADV_SEQUENTIAL, MADV_WILLNEED, MADV_COLD,      MADV_HUGEPAGE,
@@ -99,6 +99,9 @@ static int map_window(int fd, const struct foster_map_opts *o, void **ret)
 		.delta = (size_t)(o->offset % vm_page_size()),
 		.len = o->length,
 		.source = FOSTER_SOURCE_PATH,
+		.survives = o->flags & FOSTER_MAP_SURVIVE,
+		.on_damage = o->on_damage,
+		.damage_arg = o->damage_arg,
 	};
 
 	rq.what.off = (off_t)(o->offset - rq.delta);

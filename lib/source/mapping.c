@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/sync.h"
 #include "gc/gc.h"
+#include "guard/fault.h"
 #include "region/core.h"
 #include "region/pace.h"
 #include "region/reaper.h"
@@ -136,7 +137,14 @@ static void keep_pace(size_t bytes)
 
 int mapping_new(const struct mapping_request *rq, void **ret)
 {
-	struct region_facts facts = { 0, rq->len, rq->source, rq->what.prot, false };
+	struct region_facts facts = {
+		.len = rq->len,
+		.source = rq->source,
+		.prot = rq->what.prot,
+		.survives = rq->survives,
+		.on_damage = rq->on_damage,
+		.damage_arg = rq->damage_arg,
+	};
 	struct plan plan;
 	uint32_t number;
 	uintptr_t base, user;
@@ -144,6 +152,8 @@ int mapping_new(const struct mapping_request *rq, void **ret)
 
 	if (!err)
 		err = core_ready();
+	if (!err && (rq->survives || gc_owns_faults()))
+		err = guard_install();
 	if (err)
 		return err;
 	plan.known = gc_thread_known();

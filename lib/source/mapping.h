@@ -3,6 +3,8 @@
 #ifndef FOSTER_SOURCE_MAPPING_H
 #define FOSTER_SOURCE_MAPPING_H
 
+#include <foster/foster.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/attributes.h"
@@ -13,6 +15,9 @@ struct mapping_request {
 	size_t delta;	     /* from the first page's start to the user's first byte */
 	size_t len;	     /* bytes of the user, not 0; delta + len fits after rounding */
 	unsigned int source; /* enum foster_source */
+	bool survives;	     /* the truncation of its file */
+	foster_damage_fn *on_damage;
+	void *damage_arg;
 };
 
 /*

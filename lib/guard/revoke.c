@@ -1,18 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The ends that a caller chooses: close, munmap, disown. */
+/*
+ * Revocation: foster_close() and foster_munmap().
+ */
 #include <errno.h>
 #include <foster/foster.h>
 
 #include "base/result.h"
 #include "base/sync.h"
+#include "gc/gc.h"
+#include "guard/fault.h"
 #include "os/vm.h"
 #include "region/region.h"
+
+/* Where the collector's own handler would make forbidden memory accessible, ours comes first. */
+static int guard_forbidden(void)
+{
+	return gc_owns_faults() ? guard_install() : 0;
+}
 
 /* The caller holds r. */
 static int close_region(struct region *r)
 {
-	int err = region_revoke(r);
+	int err = guard_forbidden();
 
+	if (!err)
+		err = region_revoke(r);
 	if (err)
 		return err;
 	FOSTER_SYNC("revoked");
@@ -34,18 +46,6 @@ FOSTER_EXPORT int foster_close(const void *p)
 	return result(err);
 }
 
-FOSTER_EXPORT int foster_disown(const void *p)
-{
-	struct region *r = region_hold(p);
-	int err;
-
-	if (!r)
-		return result(-ENOENT);
-	err = region_disown(r);
-	region_drop(r);
-	return result(err);
-}
-
 /* The pages [start, end) of a held region. */
 static int munmap_held(struct region *r, uintptr_t start, uintptr_t end)
 {
@@ -57,7 +57,9 @@ static int munmap_held(struct region *r, uintptr_t start, uintptr_t end)
 		return -ENOENT;
 	if (start == pages.start && end == pages.end)
 		return close_region(r);
-	err = region_revoke_part(r, start, end, &whole);
+	err = guard_forbidden();
+	if (!err)
+		err = region_revoke_part(r, start, end, &whole);
 	return whole ? close_region(r) : err;
 }
 

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "guard/fault.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "base/sync.h"
+#include "gc/gc.h"
+#include "guard/survive.h"
+#include "os/copy.h"
+#include "os/fault.h"
+#include "region/registry.h"
+
+/* Serialises installing.  Nests in nothing, nothing nests in it. */
+static pthread_mutex_t installing = PTHREAD_MUTEX_INITIALIZER;
+
+/* In any range of ours: a region's, a pooled or a revoked one's. */
+static bool in_range_of_ours(const void *addr)
+{
+	return registry_find((uintptr_t)addr).region != 0;
+}
+
+static bool look(int signal, const siginfo_t *info, void *context)
+{
+	if (copy_recover(context))
+		return true;
+	if (info->si_code <= 0)
+		return false; /* sent by somebody, about no address */
+	if (signal == SIGBUS && survive_fault((uintptr_t)info->si_addr))
+		return true;
+	if (!gc_owns_faults() || !in_range_of_ours(info->si_addr))
+		return false;
+	fault_deadly(signal);
+	return true;
+}
+
+int guard_install(void)
+{
+	int err;
+
+	pthread_mutex_lock(&installing);
+	err = fault_install(look);
+	pthread_mutex_unlock(&installing);
+	return err;
+}
