@@ -42,6 +42,14 @@ foster_core_sources = \
 	lib/guard/revoke.c \
 	lib/guard/survive.c lib/guard/survive.h
 
+# One way of copying for a processor whose faulting instruction is known, one for the rest.
+if ARCH_X86_64
+foster_core_sources += lib/os/copy_x86_64.c
+else
+foster_core_sources += lib/os/copy_generic.c
+endif
+EXTRA_DIST += lib/os/copy_x86_64.c lib/os/copy_generic.c
+
 foster_boehm_sources = lib/gc/boehm.c
 foster_null_sources = lib/gc/null.c lib/gc/null.h
 foster_bpf_sources = \
