@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The man pages, and the tests that hold headers, symbol maps, pages and README together.
+
+dist_man_MANS += \
+	man/foster.7 \
+	man/FOSTER_READ.3 \
+	man/FOSTER_WRITE.3 \
+	man/foster_adopt.3 \
+	man/foster_close.3 \
+	man/foster_collect.3 \
+	man/foster_copy.3 \
+	man/foster_disown.3 \
+	man/foster_fini.3 \
+	man/foster_for_each.3 \
+	man/foster_holders.3 \
+	man/foster_info.3 \
+	man/foster_init.3 \
+	man/foster_map_file.3 \
+	man/foster_mmap.3 \
+	man/foster_munmap.3 \
+	man/foster_pin.3 \
+	man/foster_stats.3 \
+	man/foster_thread_attach.3 \
+	man/foster_thread_detach.3 \
+	man/foster_unpin.3
+
+if HAVE_BPF
+dist_man_MANS += man/foster_bpf_map.3 man/foster_bpf_strerror.3
+endif
+
+TESTS += \
+	build-aux/check-docs \
+	build-aux/check-docs-test
+
+EXTRA_DIST += \
+	build-aux/check-docs \
+	build-aux/check-docs.awk \
+	build-aux/check-docs-test \
+	doc/ARCHITECTURE.md \
+	doc/DECISIONS.md
