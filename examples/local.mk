@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-2-Clause
+
+# The main job: ./quickstart runs it.
+noinst_PROGRAMS += examples/quickstart
+examples_quickstart_SOURCES = \
+	examples/quickstart.c \
+	examples/quickstart.h \
+	examples/quickstart_elf.c \
+	examples/quickstart_look.c \
+	examples/quickstart_memfd.c \
+	examples/quickstart_report.c
+EXTRA_examples_quickstart_SOURCES = examples/quickstart_bpf.c examples/quickstart_nobpf.c
+examples_quickstart_CPPFLAGS = $(AM_CPPFLAGS) $(BPF_SKEL_CPPFLAGS) $(LIBBPF_CFLAGS)
+if HAVE_BPF_PROGS
+examples_quickstart_SOURCES += examples/quickstart_bpf.c
+examples_quickstart_LDADD = libfoster-bpf.la libfoster.la $(LIBBPF_LIBS)
+examples/quickstart-quickstart_bpf.$(OBJEXT): bpf/counter.skel.h
+else
+examples_quickstart_SOURCES += examples/quickstart_nobpf.c
+examples_quickstart_LDADD = libfoster.la
+endif
+# End of the main job.
+
+# One example per verb: what users copy.  examples/run-examples runs them.
+example_programs = examples/close examples/disown examples/file examples/map examples/munmap \
+	examples/pin examples/stats examples/thread
+check_PROGRAMS += $(example_programs)
+examples_close_LDADD = libfoster.la
+examples_disown_LDADD = libfoster.la
+examples_file_LDADD = libfoster.la
+examples_map_LDADD = libfoster.la
+examples_munmap_LDADD = libfoster.la
+examples_pin_LDADD = libfoster.la
+examples_stats_LDADD = libfoster.la
+examples_thread_LDADD = libfoster.la
+if HAVE_BPF
+check_PROGRAMS += examples/bpf_map
+examples_bpf_map_CPPFLAGS = $(AM_CPPFLAGS) $(LIBBPF_CFLAGS)
+examples_bpf_map_LDADD = libfoster-bpf.la libfoster.la $(LIBBPF_LIBS)
+else
+EXTRA_DIST += examples/bpf_map.c
+endif
+TESTS += examples/run-examples
+EXTRA_DIST += examples/run-examples
+# End of the examples.
