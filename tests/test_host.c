@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The host keeps its collector: settings, rhythm, debugging modes, and its other memory. */
+#include "support.h"
+
+#define GC_THREADS
+#define GC_NO_THREAD_REDIRECTS
+#include <gc/gc.h>
+#include <gc/gc_mark.h>
+
+static void *volatile kept;
+
+struct settings {
+	int on_demand, java, interior, leak, full_freq, unmap, disabled, recycler, incremental;
+	unsigned long time_limit;
+	GC_word divisor, non_gc, max_retries, max_heap;
+	GC_warn_proc warn;
+	GC_oom_func oom;
+	GC_finalizer_notifier_proc notifier;
+	GC_on_collection_event_proc event;
+	GC_push_other_roots_proc push;
+	GC_on_heap_resize_proc resize;
+};
+
+static struct settings settings_now(void)
+{
+	struct settings now;
+
+	memset(&now, 0, sizeof(now));
+	now.on_demand = GC_get_finalize_on_demand();
+	now.java = GC_get_java_finalization();
+	now.interior = GC_get_all_interior_pointers();
+	now.leak = GC_get_find_leak();
+	now.full_freq = GC_get_full_freq();
+	now.unmap = GC_get_force_unmap_on_gcollect();
+	now.disabled = GC_is_disabled();
+	now.recycler = GC_get_dont_precollect();
+	now.incremental = GC_is_incremental_mode();
+	now.time_limit = GC_get_time_limit();
+	now.divisor = GC_get_free_space_divisor();
+	now.non_gc = GC_get_non_gc_bytes();
+	now.max_retries = GC_get_max_retries();
+	now.warn = GC_get_warn_proc();
+	now.oom = GC_get_oom_fn();
+	now.notifier = GC_get_finalizer_notifier();
+	now.event = GC_get_on_collection_event();
+	now.push = GC_get_push_other_roots();
+	now.resize = GC_get_on_heap_resize();
+	return now;
+}
+
+static void use_foster(void)
+{
+	struct mark mark = make_dropped(3);
+
+	make_memfd_region(&kept, 1, AT_BASE);
+	assert_goes(&mark);
+	assert_int_equal(foster_close(kept), 0);
+	kept = NULL;
+	collect_times(1);
+}
+
+TEST(no_setting_of_a_host_that_uses_the_collector_is_changed)
+{
+	struct settings before, after;
+
+	GC_INIT();
+	before = settings_now();
+	use_foster();
+	after = settings_now();
+	assert_memory_equal(&before, &after, sizeof(before));
+	foster_fini(-1);
+	after = settings_now();
+	assert_memory_equal(&before, &after, sizeof(before));
+}
+
+static void check_on_demand(int on_demand)
+{
+	GC_INIT();
+	GC_set_finalize_on_demand(on_demand);
+	use_foster();
+	assert_int_equal(GC_get_finalize_on_demand(), on_demand);
+}
+
+TEST(regions_go_where_the_host_runs_finalizers_on_demand)
+{
+	check_on_demand(1);
+}
+
+TEST(regions_go_where_the_host_switches_finalizers_on_demand_back_and_forth)
+{
+	GC_INIT();
+	for (int i = 0; i < 6; i++) {
+		struct mark mark = make_dropped(1);
+
+		GC_set_finalize_on_demand(i % 2);
+		assert_goes(&mark);
+		assert_int_equal(GC_get_finalize_on_demand(), i % 2);
+	}
+}
+
+/* The finalizers of a host that runs them on demand never run on foster's thread. */
+static _Atomic int runs;
+
+static void count_run(void *object UNUSED, void *data UNUSED)
+{
+	atomic_fetch_add(&runs, 1);
+}
+
+static NOINLINE void drop_finalizable(void)
+{
+	GC_register_finalizer(GC_MALLOC(16), count_run, NULL, NULL, NULL);
+}
+
+TEST(finalizers_on_demand_wait_for_the_host)
+{
+	GC_INIT();
+	GC_set_finalize_on_demand(1);
+	assert_int_equal(foster_init(NULL), 0);
+	for (int i = 0; i < 10; i++)
+		drop_finalizable();
+	collect_times(ROUNDS);
+	assert_int_equal(runs, 0);
+	GC_invoke_finalizers();
+	assert_true(runs >= 9);
+}
+
+/* ---------------------------------------------------------------------------------------- rhythm */
+
+static NOINLINE unsigned long collections_for(size_t mib)
+{
+	const GC_word before = GC_get_gc_no();
+	void *volatile live[1000];
+
+	for (size_t i = 0; i < (mib << 20) / 64; i++)
+		live[i % COUNT_OF(live)] = GC_MALLOC(64);
+	return GC_get_gc_no() - before;
+}
+
+static NOINLINE void *make_live_list(size_t bytes)
+{
+	void **list = NULL;
+
+	for (size_t i = 0; i < bytes / 64; i++) {
+		void **node = GC_MALLOC(64);
+
+		*node = list;
+		list = node;
+	}
+	return list;
+}
+
+/* A live region of much memory must not make the collector wait for as much garbage. */
+TEST(the_host_s_collections_come_as_often_with_large_regions_live)
+{
+	const struct foster_options options = { .size = sizeof(options),
+						.idle_collect_ms = FOSTER_NEVER };
+	static void *volatile region[3];
+	unsigned long alone, beside;
+
+	GC_INIT();
+	assert_int_equal(foster_init(&options), 0);
+	kept = make_live_list(5 << 20);
+	collections_for(100);
+	alone = collections_for(200);
+	for (size_t i = 0; i < COUNT_OF(region); i++) {
+		region[i] = foster_mmap(NULL, (size_t)900 << 20, PROT_READ | PROT_WRITE,
+					MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		assert_ptr_not_equal(region[i], MAP_FAILED);
+	}
+	beside = collections_for(200);
+	test_say("%lu collections alone, %lu beside regions of 2.7 GiB", alone, beside);
+	assert_true(beside * 2 >= alone);
+	assert_true(beside <= alone * 2);
+}
+
+TEST(the_heap_of_the_host_does_not_grow_by_regions_that_come_and_go)
+{
+	size_t before;
+
+	GC_INIT();
+	assert_int_equal(foster_init(NULL), 0);
+	kept = make_live_list(1 << 20);
+	for (int i = 0; i < 3000; i++)
+		make_dropped(1);
+	collect_times(1);
+	before = GC_get_heap_size();
+	for (int i = 0; i < 10000; i++)
+		make_dropped(1);
+	collect_times(1);
+	assert_true(GC_get_heap_size() <= before + (16 << 20));
+}
+
+/* ------------------------------------------------------------------------------- debugging modes */
+
+TEST(a_host_that_checks_its_heap_may_close_and_collect)
+{
+	GC_INIT();
+	kept = GC_debug_malloc(100, "test_host.c", 1);
+	assert_non_null(kept);
+	for (int i = 0; i < 20; i++) {
+		static void *volatile region;
+		struct mark mark = make_memfd_region(&region, 1 + (size_t)i % 4, AT_BASE);
+
+		GC_gcollect();
+		assert_true(mark_pattern_holds(&mark));
+		assert_int_equal(foster_close(region), 0);
+		GC_gcollect();
+		region = NULL;
+		assert_goes(&mark);
+		GC_gcollect();
+	}
+}
+
+TEST(a_file_is_not_written_to_in_a_host_that_checks_its_heap)
+{
+	struct mark mark;
+
+	GC_INIT();
+	kept = GC_debug_malloc(100, "test_host.c", 1);
+	mark = make_memfd_region(&kept, 4, AT_MIDDLE);
+	collect_times(ROUNDS);
+	assert_true(mark_pattern_holds(&mark));
+}
+
+TEST(a_host_that_collects_incrementally_may_map_use_and_drop)
+{
+	GC_INIT();
+	GC_enable_incremental();
+	for (int i = 0; i < 30; i++) {
+		struct mark mark = make_memfd_region(&kept, 2, AT_MIDDLE);
+
+		for (int k = 0; k < 20000; k++)
+			assert_non_null(GC_MALLOC(64));
+		assert_true(mark_pattern_holds(&mark));
+		memset(hidden_show(mark.base), 1, 100);
+		kept = NULL;
+		assert_goes(&mark);
+	}
+}
+
+TEST(a_read_only_region_is_not_made_writable_by_a_host_that_collects_incrementally)
+{
+	struct maps_line line;
+	struct mark mark;
+
+	GC_INIT();
+	GC_enable_incremental();
+	{
+		const int fd = pattern_memfd(page_size(), 0);
+
+		kept = foster_mmap(NULL, page_size(), PROT_READ, MAP_SHARED, fd, 0);
+		assert_ptr_not_equal(kept, MAP_FAILED);
+		close(fd);
+	}
+	mark = mark_of(kept);
+	collect_times(ROUNDS);
+	for (int k = 0; k < 20000; k++)
+		assert_non_null(GC_MALLOC(64));
+	assert_true(maps_line_of(mark.base, &line));
+	assert_string_equal(line.perms, "r--s");
+}
+
+/* ------------------------------------------------------------------------- memory of the host */
+
+/* What foster gives back to the collector is ordinary memory: it can be written and is no file. */
+TEST(the_collector_may_use_what_foster_gave_back)
+{
+	const struct foster_options options = { .size = sizeof(options),
+						.pool_mib = FOSTER_NEVER };
+	uint64_t inode = 0;
+
+	assert_int_equal(foster_init(&options), 0);
+	for (int i = 0; i < 200; i++)
+		inode = make_dropped(8).inode;
+	collect_times(2 * ROUNDS);
+	GC_gcollect();
+	for (int i = 0; i < 2000; i++) {
+		char *object = GC_MALLOC_ATOMIC(30000);
+
+		assert_non_null(object);
+		memset(object, 0xff, 30000);
+	}
+	assert_int_equal(maps_count_inode(inode), 0);
+}
+
+TEST(objects_and_regions_do_not_overwrite_each_other)
+{
+	static unsigned char *volatile object[300];
+	static void *volatile region[300];
+	struct mark mark[300];
+
+	assert_int_equal(foster_init(NULL), 0);
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < COUNT_OF(object); i++) {
+			const size_t bytes = 3000 + 997 * (i % 40);
+
+			object[i] = GC_MALLOC(bytes);
+			memset(object[i], (int)i, bytes);
+			mark[i] = make_anon_region(&region[i], 1 + i % 7, AT_BASE);
+		}
+		collect_times(1);
+		for (size_t i = 0; i < COUNT_OF(object); i++) {
+			assert_int_equal(object[i][0], i % 256);
+			assert_int_equal(object[i][2999 + 997 * (i % 40)], i % 256);
+			assert_true(mark_pattern_holds(&mark[i]));
+		}
+	}
+}

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Threads that the collector knows, and threads that it does not. */
+#include "support.h"
+
+#include <pthread.h>
+
+#define GC_THREADS
+#define GC_NO_THREAD_REDIRECTS
+#include <gc/gc.h>
+
+#define RW (PROT_READ | PROT_WRITE)
+#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
+
+/* In a thread a failed assertion of cmocka cannot unwind: the process ends instead. */
+#define must child_check
+
+/* ------------------------------------------------------------- every function, plain thread */
+
+static int count_calls(const struct foster_info *info UNUSED, void *arg)
+{
+	++*(int *)arg;
+	return 0;
+}
+
+static int never(const struct foster_holder *holder UNUSED, void *arg UNUSED)
+{
+	return 0;
+}
+
+static void *use_everything(void *arg)
+{
+	const char *path = arg;
+	struct foster_info info = FOSTER_INFO_INIT;
+	struct foster_stats stats = { .size = sizeof(stats) };
+	char *p, *q, *f;
+	int calls = 0;
+
+	must(!GC_thread_is_registered());
+	must(foster_init(NULL) == 0);
+	p = foster_mmap(NULL, 3 * page_size(), RW, ANON, -1, 0);
+	must(p != MAP_FAILED);
+	memset(p, 1, 3 * page_size());
+	q = foster_mmap(NULL, page_size(), RW, ANON, -1, 0);
+	must(q != MAP_FAILED);
+	f = foster_map_file(path, NULL);
+	must(f && pattern_holds(f, 64, 0));
+	must(foster_info(p + 5, &info) == 0 && info.base == p);
+	must(info.flags & FOSTER_INFO_UNSEEN);
+	must(info.pins == 0);
+	must(foster_pin(p) == 0 && foster_unpin(p) == 0);
+	must(foster_unpin(p) == -EINVAL);
+	must(foster_munmap(p + page_size(), page_size()) == 0);
+	must(foster_collect(20000) >= 0);
+	must(p[0] == 1 && p[2 * page_size()] == 1);
+	must(foster_stats(&stats) == 0 && stats.unseen == 3);
+	must(foster_for_each(count_calls, &calls) == 0 && calls == 3);
+	must(foster_close(p) == 0);
+	must(foster_close(f) == 0);
+	must(foster_disown(q) == 0);
+	*q = 1;
+	must(munmap(q, page_size()) == 0);
+	must(!foster_adopt(q, 1, NULL, NULL) && errno == ENOSYS);
+	must(foster_holders(p, never, NULL) == -ENOSYS);
+	must(foster_copy(&info, p, 1) == -ENOSYS);
+	must(foster_thread_detach() == -EINVAL);
+	must(foster_thread_attach() == 0);
+	must(foster_thread_detach() == 0);
+	must(foster_collect(20000) >= 0);
+	must(!GC_thread_is_registered());
+	return NULL;
+}
+
+TEST(every_function_works_on_a_thread_unknown_to_the_collector)
+{
+	char path[PATH_MAX];
+
+	close(pattern_file(path, 64));
+	assert_int_equal(foster_init(NULL), 0);
+	on_plain_thread(use_everything, path);
+	on_plain_thread(use_everything, path);
+	unlink(path);
+}
+
+static void *use_and_stop(void *arg UNUSED)
+{
+	char *p = foster_mmap(NULL, page_size(), RW, ANON, -1, 0);
+
+	must(p != MAP_FAILED);
+	must(foster_fini(20000) == 1);
+	*p = 1;
+	must(foster_close(p) == 0);
+	return NULL;
+}
+
+TEST(a_thread_unknown_to_the_collector_may_stop_foster)
+{
+	assert_int_equal(foster_init(NULL), 0);
+	on_plain_thread(use_and_stop, NULL);
+}
+
+/* ----------------------------------------------------------------------------- unseen regions */
+
+static void *make_unseen(void *arg)
+{
+	void *volatile slot;
+
+	*(struct mark *)arg = make_memfd_region(&slot, 2, AT_BASE);
+	return NULL;
+}
+
+static struct mark unseen_region(void)
+{
+	struct mark mark;
+
+	assert_int_equal(foster_init(NULL), 0);
+	on_plain_thread(make_unseen, &mark);
+	return mark;
+}
+
+TEST(the_region_of_an_unknown_thread_is_kept_until_it_is_closed)
+{
+	struct mark mark = unseen_region();
+
+	assert_int_equal(mark_info(&mark).flags, FOSTER_INFO_UNSEEN);
+	collect_times(2 * ROUNDS);
+	assert_true(mark_is_mapped(&mark));
+	assert_true(mark_pattern_holds(&mark));
+	assert_int_equal(foster_close(hidden_show(mark.base)), 0);
+	assert_int_equal(maps_count_inode(mark.inode), 0);
+	assert_goes(&mark);
+}
+
+TEST(an_unseen_region_cannot_be_unpinned_by_users)
+{
+	struct mark mark = unseen_region();
+
+	assert_int_equal(mark_info(&mark).pins, 0);
+	assert_fails(EINVAL, foster_unpin(hidden_show(mark.base)));
+	assert_int_equal(foster_pin(hidden_show(mark.base)), 0);
+	assert_int_equal(mark_info(&mark).pins, 1);
+	assert_int_equal(foster_unpin(hidden_show(mark.base)), 0);
+	assert_fails(EINVAL, foster_unpin(hidden_show(mark.base)));
+	assert_stays(&mark);
+}
+
+TEST(the_next_region_in_the_range_of_an_unseen_one_is_seen)
+{
+	static void *volatile kept;
+	struct mark mark = unseen_region();
+
+	assert_int_equal(foster_close(hidden_show(mark.base)), 0);
+	assert_goes(&mark);
+	mark = make_memfd_region(&kept, 2, AT_BASE);
+	assert_int_equal(stats_now().reused, 1);
+	assert_int_equal(mark_info(&mark).flags, 0);
+	assert_int_equal(stats_now().unseen, 0);
+	kept = NULL;
+	assert_goes(&mark);
+}
+
+static void *drop_many_unseen(void *arg UNUSED)
+{
+	for (int i = 0; i < 3000; i++) {
+		char *p = foster_mmap(NULL, page_size(), RW, ANON, -1, 0);
+
+		must(p != MAP_FAILED);
+		*p = 1;
+		must(foster_close(p) == 0);
+	}
+	return NULL;
+}
+
+TEST(an_unknown_thread_may_map_and_close_for_long)
+{
+	assert_int_equal(foster_init(NULL), 0);
+	on_plain_thread(drop_many_unseen, NULL);
+	collect_times(ROUNDS);
+	assert_true(maps_count() < 2000);
+	assert_int_equal(stats_now().regions, 0);
+}
+
+/* ------------------------------------------------------------------------ attach and detach */
+
+TEST(the_main_thread_is_known_already)
+{
+	assert_int_equal(foster_init(NULL), 0);
+	assert_fails(EALREADY, foster_thread_attach());
+	assert_fails(EINVAL, foster_thread_detach());
+}
+
+static void *attach_twice(void *arg UNUSED)
+{
+	must(foster_thread_attach() == 0);
+	must(GC_thread_is_registered());
+	errno = 0;
+	must(foster_thread_attach() == -EALREADY && errno == EALREADY);
+	must(foster_thread_detach() == 0);
+	must(!GC_thread_is_registered());
+	errno = 0;
+	must(foster_thread_detach() == -EINVAL && errno == EINVAL);
+	must(foster_thread_attach() == 0);
+	must(foster_thread_detach() == 0);
+	return NULL;
+}
+
+TEST(attaching_twice_and_detaching_twice_is_told)
+{
+	assert_int_equal(foster_init(NULL), 0);
+	on_plain_thread(attach_twice, NULL);
+}
+
+static void *attached_by_host(void *arg UNUSED)
+{
+	struct GC_stack_base base;
+
+	must(GC_get_stack_base(&base) == GC_SUCCESS);
+	must(GC_register_my_thread(&base) == GC_SUCCESS);
+	must(foster_thread_attach() == -EALREADY);
+	must(foster_thread_detach() == -EINVAL);
+	must(GC_thread_is_registered());
+	must(GC_unregister_my_thread() == GC_SUCCESS);
+	return NULL;
+}
+
+TEST(a_thread_that_the_host_made_known_is_not_foster_s_to_detach)
+{
+	assert_int_equal(foster_init(NULL), 0);
+	on_plain_thread(attached_by_host, NULL);
+}
+
+static void *attach_and_leave(void *arg UNUSED)
+{
+	void *volatile slot;
+
+	must(foster_thread_attach() == 0);
+	*(struct mark *)arg = make_memfd_region(&slot, 1, AT_BASE);
+	return NULL;
+}
+
+TEST(a_thread_that_ends_attached_is_detached)
+{
+	struct mark mark;
+
+	assert_int_equal(foster_init(NULL), 0);
+	for (int i = 0; i < 50; i++) {
+		on_plain_thread(attach_and_leave, &mark);
+		assert_int_equal(mark_info(&mark).flags, 0);
+		assert_goes(&mark);
+	}
+}
+
+static void *attach_and_exit(void *arg UNUSED)
+{
+	must(foster_thread_attach() == 0);
+	pthread_exit(NULL);
+}
+
+TEST(a_thread_that_calls_pthread_exit_attached_is_detached)
+{
+	assert_int_equal(foster_init(NULL), 0);
+	for (int i = 0; i < 20; i++) {
+		on_plain_thread(attach_and_exit, NULL);
+		collect_times(1);
+	}
+}
+
+static void *attach_with_signals_blocked(void *arg)
+{
+	struct moment *moments = arg;
+	sigset_t all;
+
+	sigfillset(&all);
+	must(pthread_sigmask(SIG_SETMASK, &all, NULL) == 0);
+	must(foster_thread_attach() == 0);
+	moment_announce(&moments[0]);
+	moment_await(&moments[1]);
+	return NULL;
+}
+
+/* A thread that the collector could not stop would make every collection wait for ever. */
+TEST_WITHIN(a_thread_with_all_signals_blocked_may_attach, 20)
+{
+	struct moment moments[2] = { 0 };
+	pthread_t thread;
+
+	assert_int_equal(foster_init(NULL), 0);
+	thread = thread_begin(attach_with_signals_blocked, moments);
+	moment_await(&moments[0]);
+	collect_times(2);
+	moment_announce(&moments[1]);
+	thread_end(thread);
+}
+
+static void *attach_with_small_stack(void *arg UNUSED)
+{
+	void *volatile slot;
+	struct mark mark;
+
+	must(foster_thread_attach() == 0);
+	mark = make_memfd_region(&slot, 1, AT_BASE);
+	must(foster_collect(20000) >= 0);
+	must(mark_pattern_holds(&mark));
+	must(foster_thread_detach() == 0);
+	return NULL;
+}
+
+TEST(a_thread_on_a_stack_of_the_host_may_attach)
+{
+	const size_t bytes = 1 << 20;
+	void *stack = mmap(NULL, bytes, RW, ANON, -1, 0);
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	assert_int_equal(foster_init(NULL), 0);
+	assert_int_equal(pthread_attr_init(&attr), 0);
+	assert_int_equal(pthread_attr_setstack(&attr, stack, bytes), 0);
+	assert_int_equal(pthread_create(&thread, &attr, attach_with_small_stack, NULL), 0);
+	thread_end(thread);
+	pthread_attr_destroy(&attr);
+}
+
+static struct {
+	_Atomic int said, done;
+} on_other_stack;
+
+static void attach_from_handler_stack(int signal UNUSED)
+{
+	atomic_store(&on_other_stack.said, foster_thread_attach());
+	atomic_store(&on_other_stack.done, 1);
+}
+
+static void *attach_on_alternate_stack(void *arg UNUSED)
+{
+	const stack_t other = { .ss_sp = malloc(1 << 18), .ss_size = 1 << 18 };
+	struct sigaction action = { .sa_handler = attach_from_handler_stack,
+				    .sa_flags = SA_ONSTACK };
+
+	must(sigaltstack(&other, NULL) == 0);
+	must(sigaction(SIGUSR1, &action, NULL) == 0);
+	must(pthread_kill(pthread_self(), SIGUSR1) == 0);
+	must(on_other_stack.done);
+	return NULL;
+}
+
+TEST(a_thread_cannot_attach_on_a_stack_that_is_not_its_own)
+{
+	assert_int_equal(foster_init(NULL), 0);
+	on_plain_thread(attach_on_alternate_stack, NULL);
+	assert_int_equal(on_other_stack.said, -ENOTSUP);
+}
+
+/* ------------------------------------------------------------------------------------ crowds */
+
+#define WORKERS 6
+
+struct worker {
+	unsigned int seed;
+	bool attach;
+	int rounds;
+};
+
+static unsigned int next_random(unsigned int *state)
+{
+	*state = *state * 1664525u + 1013904223u;
+	return *state >> 8;
+}
+
+/* The address is on this frame: an attached thread's is seen, another's region is unseen. */
+static NOINLINE void one_region(unsigned int *seed, bool attached)
+{
+	const size_t pages = 1 + next_random(seed) % 4;
+	unsigned char *p = foster_mmap(NULL, pages * page_size(), RW, ANON, -1, 0);
+	struct foster_info info = FOSTER_INFO_INIT;
+	const unsigned char fill = (unsigned char)next_random(seed);
+	const unsigned int choice = next_random(seed) % 8;
+
+	must(p != MAP_FAILED);
+	must(p[0] == 0 && p[pages * page_size() - 1] == 0);
+	memset(p, fill, pages * page_size());
+	if (choice == 0)
+		must(foster_collect(60000) >= 0);
+	if (choice == 1)
+		must(foster_pin(p) == 0 && foster_unpin(p + 1) == 0);
+	must(foster_info(p + page_size() - 1, &info) == 0 && info.base == p);
+	must(p[0] == fill && p[pages * page_size() - 1] == fill);
+	if (!attached || choice == 2)
+		must(foster_close(p) == 0);
+	else if (choice == 3)
+		must(foster_munmap(p, page_size()) == 0);
+}
+
+static void *work(void *arg)
+{
+	struct worker *worker = arg;
+
+	if (worker->attach)
+		must(foster_thread_attach() == 0);
+	for (int i = 0; i < worker->rounds; i++)
+		one_region(&worker->seed, worker->attach);
+	if (worker->attach)
+		must(foster_thread_detach() == 0);
+	return NULL;
+}
+
+static bool nothing_lives(void *arg UNUSED)
+{
+	return stats_now().regions + stats_now().revoked == 0;
+}
+
+static void check_crowd(bool attached, bool mixed)
+{
+	struct worker worker[WORKERS];
+	pthread_t thread[WORKERS];
+
+	assert_int_equal(foster_init(NULL), 0);
+	for (unsigned int i = 0; i < WORKERS; i++) {
+		worker[i] = (struct worker){ 12345 + i, mixed ? i % 2 : attached, 400 };
+		thread[i] = thread_begin(work, &worker[i]);
+	}
+	for (size_t i = 0; i < WORKERS; i++)
+		thread_end(thread[i]);
+	forget();
+	assert_true(collecting_until(nothing_lives, NULL, ROUNDS));
+	assert_int_equal(stats_now().mapped, WORKERS * 400);
+	assert_int_equal(stats_now().abandoned, 0);
+}
+
+TEST_WITHIN(many_attached_threads_map_drop_and_collect, 120)
+{
+	check_crowd(true, false);
+}
+
+TEST_WITHIN(many_unknown_threads_map_close_and_collect, 120)
+{
+	check_crowd(false, false);
+}
+
+TEST_WITHIN(known_and_unknown_threads_work_side_by_side, 120)
+{
+	check_crowd(false, true);
+}
+
+static void *attach_detach_often(void *arg UNUSED)
+{
+	for (int i = 0; i < 200; i++) {
+		void *volatile slot;
+		struct mark mark;
+
+		must(foster_thread_attach() == 0);
+		mark = make_anon_region(&slot, 1, AT_BASE);
+		must(mark_pattern_holds(&mark));
+		slot = NULL;
+		must(foster_thread_detach() == 0);
+	}
+	return NULL;
+}
+
+TEST_WITHIN(threads_come_and_go_while_others_collect, 120)
+{
+	pthread_t thread[4];
+
+	assert_int_equal(foster_init(NULL), 0);
+	for (size_t i = 0; i < COUNT_OF(thread); i++)
+		thread[i] = thread_begin(attach_detach_often, NULL);
+	for (int i = 0; i < 60; i++)
+		assert_true(foster_collect(60000) >= 0);
+	for (size_t i = 0; i < COUNT_OF(thread); i++)
+		thread_end(thread[i]);
+	forget();
+	assert_true(collecting_until(nothing_lives, NULL, ROUNDS));
+}
+
+/* --------------------------------------------------------- lookups while everything changes */
+
+static struct {
+	_Atomic uintptr_t complement; /* of a region that may be gone by now */
+	_Atomic bool stop;
+	_Atomic uint64_t found, missed;
+} lookup;
+
+static void *look_up(void *arg UNUSED)
+{
+	while (!atomic_load(&lookup.stop)) {
+		const struct hidden h = { atomic_load(&lookup.complement) };
+		struct foster_info info = FOSTER_INFO_INIT;
+		const int r = foster_info((char *)hidden_show(h) + 5, &info);
+
+		must(r == 0 || r == -ENOENT);
+		if (r == 0) {
+			must(info.id && info.len && info.source == FOSTER_SOURCE_ANON);
+			must((uintptr_t)hidden_show(h) + 5 - (uintptr_t)info.base < info.len);
+		}
+		atomic_fetch_add(r ? &lookup.missed : &lookup.found, 1);
+	}
+	return NULL;
+}
+
+TEST(a_lookup_finds_a_whole_region_or_none_while_they_come_and_go)
+{
+	const uint64_t end = now_ms() + 1500;
+	pthread_t thread;
+	unsigned int seed = 7;
+
+	assert_int_equal(foster_init(NULL), 0);
+	atomic_store(&lookup.complement, hidden_of(&lookup).complement);
+	thread = thread_begin(look_up, NULL);
+	while (now_ms() < end) {
+		void *volatile slot;
+		struct mark mark = make_anon_region(&slot, 1 + next_random(&seed) % 8, AT_BASE);
+
+		atomic_store(&lookup.complement, mark.base.complement);
+		if (next_random(&seed) % 2)
+			assert_int_equal(foster_close(slot), 0);
+		slot = NULL;
+		if (next_random(&seed) % 8 == 0)
+			assert_true(foster_collect(20000) >= 0);
+	}
+	atomic_store(&lookup.stop, true);
+	thread_end(thread);
+	assert_true(lookup.found > 0);
+}
