@@ -24,6 +24,7 @@
 
 #include "base/check.h"
 #include "base/sync.h"
+#include "gc/rhythm.h"
 #include "os/thread.h"
 
 #define BLOCK_BYTES 4096 /* HBLKSIZE of every Linux target but Alpha */
@@ -33,7 +34,10 @@ static unsigned int kind; /* the same */
 
 static int GC_CALLBACK disclaim(void *object)
 {
-	return ask((uintptr_t)object);
+	if (ask((uintptr_t)object))
+		return true;
+	rhythm_object_gone(object);
+	return false;
 }
 
 /*
@@ -128,12 +132,17 @@ size_t gc_block_size(void)
 
 void *gc_object_new(size_t bytes)
 {
+	void *object;
+
 	fo_assert(kind && bytes % BLOCK_BYTES == 0 && bytes > BLOCK_BYTES);
 	/*
 	 * libgc adds a byte so that the pointer just past the end counts; we have a page of our own
 	 * for that, and ask for less so that the byte does not cost a block.
 	 */
-	return GC_generic_malloc(bytes - sizeof(void *), (int)kind);
+	object = GC_generic_malloc(bytes - sizeof(void *), (int)kind);
+	if (object)
+		rhythm_object_made(object);
+	return object;
 }
 
 bool gc_thread_known(void)
@@ -169,6 +178,7 @@ void gc_signals(int signals[GC_SIGNALS])
 
 void gc_collect(void)
 {
+	rhythm_keep();
 	FOSTER_SYNC("gc-collect");
 	GC_gcollect();
 }
