@@ -35,7 +35,7 @@ static bool repair(struct region *r, uintptr_t page)
 	if (!still_accessible(r, page) || !lay_zeros(r, page))
 		return false;
 	FOSTER_SYNC("zeros-laid");
-	if (!still_accessible(r, page) && vm_forbid(page, vm_page_size()))
+	if (!still_accessible(r, page) && vm_forbid_part(page, vm_page_size()))
 		return false;
 	region_damage(r);
 	damage_announce();

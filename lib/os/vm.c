@@ -175,14 +175,18 @@ static bool spend_spare(void)
 	return at != 0;
 }
 
+int vm_forbid_part(uintptr_t addr, size_t len)
+{
+	fo_assert(addr % vm_page_size() == 0 && len % vm_page_size() == 0 && len);
+	return lay_at(addr, len, PROT_NONE, FORBIDDEN_FLAGS | MAP_FIXED, -1, 0);
+}
+
 int vm_forbid(uintptr_t addr, size_t len)
 {
-	int r;
+	int r = vm_forbid_part(addr, len);
 
-	fo_assert(addr % vm_page_size() == 0 && len % vm_page_size() == 0 && len);
-	do
-		r = lay_at(addr, len, PROT_NONE, FORBIDDEN_FLAGS | MAP_FIXED, -1, 0);
-	while (r == -ENOMEM && spend_spare());
+	if (r == -ENOMEM && spend_spare())
+		r = vm_forbid_part(addr, len);
 	return r;
 }
 

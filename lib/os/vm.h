@@ -48,12 +48,15 @@ int vm_lay(uintptr_t addr, size_t len, const struct vm_what *what) _must_check_ 
 /*
  * Mappings held in reserve: at its limit of mappings the kernel refuses even those calls that
  * would lower their number, and nothing could be released any more.  vm_forbid() spends them when
- * it must.  True: they are there (again).  Any thread.
+ * it must.  Takes them back when they are gone; true: they are there.  Any thread.
  */
 bool vm_spare_mappings(void);
 
 /* Lays inaccessible memory over the range: what was there is given back; a touch is SIGSEGV. */
 int vm_forbid(uintptr_t addr, size_t len) _must_check_;
+
+/* The same for a part of what is mapped there: it costs mappings, so the reserve is not for it. */
+int vm_forbid_part(uintptr_t addr, size_t len) _must_check_;
 
 /*
  * Turns a forbidden range into ordinary zeroed private memory, as the collector's heap has it.

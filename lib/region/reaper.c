@@ -421,15 +421,26 @@ void reaper_pace(void)
 		throttle();
 }
 
+static int collect_here_or_there(void)
+{
+	if (!is_me)
+		return gc_disabled() ? -EBUSY : reaper_collect(UINT64_MAX);
+	(void)collect_once();
+	return 0;
+}
+
 void reaper_relieve(void)
 {
 	empty_pool(0);
-	if (is_me)
-		(void)collect_once();
-	else if (gc_disabled() || reaper_collect(UINT64_MAX))
+	if (collect_here_or_there())
 		return;
-	/* What was released just now went into the pool. */
+	/*
+	 * What was released just now went into the pool.  Emptied, its ranges are ordinary again,
+	 * but their objects are free only after one more collection, and libgc does not run one
+	 * when its heap cannot grow.
+	 */
 	empty_pool(0);
+	(void)!collect_here_or_there();
 }
 
 void reaper_after_fork(void)

@@ -275,6 +275,8 @@ static bool pool_range(uint32_t number)
 {
 	struct region *r = region_at(number);
 	uintptr_t base = region_base(r);
+	/* Without the reserve, giving ranges back comes first: it lowers the number of mappings. */
+	bool room = vm_spare_mappings();
 	bool pooled;
 
 	region_lock();
@@ -282,7 +284,7 @@ static bool pool_range(uint32_t number)
 		(void)registry_set(base, base + region_span(r),
 				   (struct registry_found){ number, false });
 	SET(r->revoked, 0);
-	pooled = pool_put(number);
+	pooled = room && pool_put(number);
 	if (pooled)
 		life_set(&r->life, life_with(life_of(r), LIFE_POOLED));
 	region_check(number);
@@ -611,12 +613,12 @@ int region_revoke_part(struct region *r, uintptr_t start, uintptr_t end, bool *w
 	err = life_state(life_of(r)) == LIFE_LIVE ? registry_reserve() : -EALREADY;
 	/* Under the lock, so that what is entered is what is so; parts are small. */
 	if (!err)
-		err = vm_forbid(start, end - start);
+		err = vm_forbid_part(start, end - start);
 	if (!err) {
 		newly = registry_set(start, end, (struct registry_found){ number, true });
 		/* A fault handler that did not see the entry yet may have laid zeros again. */
 		if (GET(r->damage) != INTACT)
-			err = vm_forbid(start, end - start);
+			err = vm_forbid_part(start, end - start);
 		SET(r->revoked, GET(r->revoked) + newly);
 		*whole = GET(r->revoked) == pages_bytes(r);
 		region_check(number);
