@@ -10,6 +10,7 @@ foster_core_sources = \
 	lib/base/sync.c lib/base/sync.h \
 	lib/os/copy.h \
 	lib/os/fault.c lib/os/fault.h \
+	lib/os/maps.c lib/os/maps.h \
 	lib/os/thread.c lib/os/thread.h \
 	lib/os/vm.c lib/os/vm.h \
 	lib/gc/gc.h \
@@ -21,6 +22,7 @@ foster_core_sources = \
 	lib/region/damage.c lib/region/damage.h \
 	lib/region/disown.c \
 	lib/region/doubt.c lib/region/doubt.h \
+	lib/region/identity.c lib/region/identity.h \
 	lib/region/info.c \
 	lib/region/inherit.c lib/region/inherit.h \
 	lib/region/life.c lib/region/life.h \

@@ -186,6 +186,7 @@ FOSTER_PUBLIC FOSTER_MUST_USE void *foster_mmap(void *addr, size_t len, int prot
  *   -EOVERFLOW @addr plus @len does not fit
  *   -ENOENT    a page of the range is not of the region at @addr, or there is none
  *   -EALREADY  every page of the range is revoked already
+ *   -ESTALE    as foster_close()
  *   -ENOMEM    no mapping left to split a region with
  * Context: any thread; takes foster's lock; not in a signal handler.
  * Since: 0.1
@@ -321,6 +322,8 @@ FOSTER_PUBLIC int foster_disown(const void *p);
  * Errors:
  *   -ENOENT    @p is in no region
  *   -EALREADY  the region is revoked already
+ *   -ESTALE    what is mapped there is not the region's any more: the host unmapped it; foster
+ *              lets go of it and touches nothing
  *   -ENOMEM    the kernel could not change the mapping
  * Context: any thread; not in a signal handler.
  * Since: 0.1

@@ -18,10 +18,19 @@ static int guard_forbidden(void)
 	return gc_owns_faults() ? guard_install() : 0;
 }
 
+/* Before anything is laid over the region's pages: are they the region's? */
+static int check_pages(struct region *r)
+{
+	if (life_state(life_get(&r->life)) != LIFE_LIVE || identity_holds(r))
+		return guard_forbidden();
+	region_abandon(r);
+	return -ESTALE;
+}
+
 /* The caller holds r. */
 static int close_region(struct region *r)
 {
-	int err = guard_forbidden();
+	int err = check_pages(r);
 
 	if (!err)
 		err = region_revoke(r);
@@ -57,7 +66,7 @@ static int munmap_held(struct region *r, uintptr_t start, uintptr_t end)
 		return -ENOENT;
 	if (start == pages.start && end == pages.end)
 		return close_region(r);
-	err = guard_forbidden();
+	err = check_pages(r);
 	if (!err)
 		err = region_revoke_part(r, start, end, &whole);
 	return whole ? close_region(r) : err;

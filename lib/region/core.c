@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "base/sync.h"
 #include "gc/gc.h"
+#include "os/maps.h"
 #include "os/thread.h"
 #include "os/vm.h"
 #include "region/callback.h"
@@ -59,6 +60,7 @@ static void after_fork_parent(void)
 static void after_fork_child(void)
 {
 	region_lock_reset();
+	maps_after_fork();
 	reaper_after_fork();
 	regions_inherit();
 	pthread_mutex_init(&starting, NULL);

@@ -30,7 +30,6 @@ static unsigned int public_state(uint64_t life)
 static void fill(struct foster_info *info, const struct region *r)
 {
 	uint64_t life = atomic_load_explicit(&r->life, memory_order_acquire);
-	struct region_pages pages = region_pages(r);
 	bool closed = life_state(life) == LIFE_REVOKED;
 
 	*info = (struct foster_info){
@@ -38,7 +37,7 @@ static void fill(struct foster_info *info, const struct region *r)
 		.id = GET(r->id),
 		.base = (void *)(region_base(r) + GET(r->delta)),
 		.len = GET(r->len),
-		.revoked = closed ? pages.end - pages.start : GET(r->revoked),
+		.revoked = closed ? region_bytes(r) : GET(r->revoked),
 		.state = public_state(life),
 		.source = GET(r->source),
 		.tracking = FOSTER_TRACK_OVERLAY,

@@ -15,7 +15,7 @@ static void count_anew(const struct region *r)
 
 	if (state == LIFE_LIVE) {
 		stats_add(regions, 1);
-		stats_add(bytes, region_pages(r).end - region_pages(r).start);
+		stats_add(bytes, region_bytes(r));
 		stats_add(unseen, unseen);
 	} else if (state == LIFE_REVOKED) {
 		stats_add(revoked, 1);

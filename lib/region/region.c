@@ -55,6 +55,7 @@
  *   FADING     REVOKED    region_change()    as DOUBTED to LIVE
  *   FADING     RELEASING  region_settle()    as DOUBTED to RELEASING
  *   LIVE       DISOWNED   region_disown()
+ *   LIVE, RELEASING  DISOWNED  region_abandon(), region_release()  the host unmapped it
  *   RELEASING  POOLED     region_release()   forbidden; the pool has room
  *   RELEASING  FREE       region_release()   ordinary again; the pool is full
  *   RELEASING  DOUBTED, FADING  region_release()  the kernel refused; queued once more
@@ -100,21 +101,6 @@ static uint64_t life_of(const struct region *r)
 	return life_get(&r->life);
 }
 
-struct region_pages region_pages(const struct region *r)
-{
-	uintptr_t page = vm_page_size();
-	uintptr_t user = region_base(r) + GET(r->delta);
-
-	return (struct region_pages){ user - user % page, vm_round_up(user + GET(r->len)) };
-}
-
-static size_t pages_bytes(const struct region *r)
-{
-	struct region_pages pages = region_pages(r);
-
-	return pages.end - pages.start;
-}
-
 /* ------------------------------------------------------------------ the checker */
 
 static void check_range(const struct region *r, uint32_t number)
@@ -131,7 +117,7 @@ static void check_range(const struct region *r, uint32_t number)
 
 static void check_known(const struct region *r)
 {
-	fo_assert(GET(r->len) && GET(r->revoked) <= pages_bytes(r));
+	fo_assert(GET(r->len) && GET(r->revoked) <= region_bytes(r));
 	fo_assert(GET(r->delta) + GET(r->len) <= region_span(r));
 	fo_assert(GET(r->id) && GET(r->source));
 }
@@ -234,12 +220,13 @@ void region_born(uint32_t number, const struct region_facts *facts)
 	SET(r->prot, facts->prot);
 	SET(r->unseen, facts->unseen);
 	SET(r->survives, facts->survives);
+	r->identity = facts->identity;
 	SET(r->on_damage, facts->on_damage);
 	SET(r->damage_arg, facts->damage_arg);
 	SET(r->damage, INTACT);
 	stats_add(mapped, 1);
 	stats_add(regions, 1);
-	stats_add(bytes, pages_bytes(r));
+	stats_add(bytes, region_bytes(r));
 	stats_add(unseen, facts->unseen);
 	FOSTER_SYNC("region-born");
 	life_set(&r->life, life_with(life, LIFE_LIVE) + (facts->unseen ? LIFE_PIN : 0));
@@ -292,14 +279,20 @@ static bool pool_range(uint32_t number)
 	return pooled;
 }
 
+/* Not ours to unmap any more, nor the collector's to use again: kept for ever. */
+static void lose(struct region *r)
+{
+	stats_add(abandoned, 1);
+	life_set(&r->life, life_with(life_of(r), LIFE_DISOWNED));
+}
+
 static void end_stats(const struct region *r, bool closed)
 {
-	stats_add(released, 1);
 	if (closed) {
 		stats_sub(revoked, 1);
 	} else {
 		stats_sub(regions, 1);
-		stats_sub(bytes, pages_bytes(r));
+		stats_sub(bytes, region_bytes(r));
 	}
 }
 
@@ -307,14 +300,21 @@ int region_release(uint32_t number)
 {
 	struct region *r = region_at(number);
 	bool closed = GET(r->closed);
-	int err = closed ? 0 : vm_forbid(region_base(r), region_span(r));
+	int err;
 
 	fo_assert(life_state(life_of(r)) == LIFE_RELEASING); /* (8) */
+	if (!closed && !identity_holds(r)) {
+		end_stats(r, closed);
+		lose(r);
+		return 0;
+	}
+	err = closed ? 0 : vm_forbid(region_base(r), region_span(r));
 	if (err) {
 		life_set(&r->life, life_with(life_of(r), LIFE_DOUBTED) | LIFE_QUEUED);
 		(void)doubt_put(number); /* the reaper, who called, knows that it has to come back */
 		return err;
 	}
+	stats_add(released, 1);
 	end_stats(r, closed);
 	if (!pool_range(number))
 		(void)give_back(number); /* or it went into the pool after all */
@@ -347,9 +347,7 @@ void region_stillborn(uint32_t number, bool lost)
 
 	fo_assert(life_state(life) == LIFE_NEWBORN);
 	if (lost) {
-		/* Not ours to unmap any more, nor the collector's to reuse: kept for ever. */
-		stats_add(abandoned, 1);
-		life_set(&r->life, life_with(life, LIFE_DISOWNED));
+		lose(r);
 		return;
 	}
 	life_set(&r->life, life_with(life, LIFE_RELEASING));
@@ -547,7 +545,7 @@ static bool swap_closed(struct region *r, enum life_state from, enum life_state 
 static void count_closed(const struct region *r, uint64_t n)
 {
 	stats_sub(regions, n);
-	stats_sub(bytes, n * pages_bytes(r));
+	stats_sub(bytes, n * region_bytes(r));
 	stats_sub(unseen, n * GET(r->unseen));
 	stats_add(revoked, n);
 	stats_add(closed, n);
@@ -579,26 +577,36 @@ void region_unrevoke(struct region *r)
 	count_closed(r, (uint64_t)-1);
 }
 
+/* LIVE to DISOWNED; false: it is not LIVE. */
+static bool let_go(struct region *r)
+{
+	uint64_t life = life_of(r);
+
+	fo_assert(life_holds(life));
+	do
+		if (life_state(life) != LIFE_LIVE)
+			return false;
+	while (!life_swap(&r->life, &life, life_with(life, LIFE_DISOWNED)));
+	stats_sub(regions, 1);
+	stats_sub(bytes, region_bytes(r));
+	stats_sub(unseen, GET(r->unseen));
+	return true;
+}
+
 int region_disown(struct region *r)
 {
-	uint64_t life;
-	bool won = false;
+	bool won;
 
-	fo_assert(life_holds(life_of(r)));
 	region_lock();
-	if (!GET(r->revoked)) {
-		life = life_of(r);
-		while (!won && life_state(life) == LIFE_LIVE)
-			won = life_swap(&r->life, &life, life_with(life, LIFE_DISOWNED));
-	}
+	won = !GET(r->revoked) && let_go(r);
 	region_unlock();
-	if (!won)
-		return -EALREADY;
-	stats_sub(regions, 1);
-	stats_sub(bytes, pages_bytes(r));
-	stats_sub(unseen, GET(r->unseen));
-	stats_add(disowned, 1);
-	return 0;
+	stats_add(disowned, won);
+	return won ? 0 : -EALREADY;
+}
+
+void region_abandon(struct region *r)
+{
+	stats_add(abandoned, let_go(r));
 }
 
 int region_revoke_part(struct region *r, uintptr_t start, uintptr_t end, bool *whole)
@@ -620,7 +628,7 @@ int region_revoke_part(struct region *r, uintptr_t start, uintptr_t end, bool *w
 		if (GET(r->damage) != INTACT)
 			err = vm_forbid_part(start, end - start);
 		SET(r->revoked, GET(r->revoked) + newly);
-		*whole = GET(r->revoked) == pages_bytes(r);
+		*whole = GET(r->revoked) == region_bytes(r);
 		region_check(number);
 	}
 	region_unlock();

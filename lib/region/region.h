@@ -13,6 +13,8 @@
 
 #include "base/attributes.h"
 #include "base/hidden.h"
+#include "os/vm.h"
+#include "region/identity.h"
 #include "region/life.h"
 
 /* What the maker tells of a region. */
@@ -21,6 +23,7 @@ struct region_facts {
 	size_t len;   /* the user's bytes; delta + len is at most the span */
 	unsigned int source;
 	int prot;
+	struct identity identity;
 	bool unseen; /* the collector does not know the thread that gets the pointer */
 	bool survives; /* the truncation of its file (guard/survive.h) */
 	foster_damage_fn *on_damage; /* may be NULL */
@@ -51,6 +54,7 @@ struct region {
 	_Atomic int prot;
 	_Atomic bool unseen;
 	_Atomic bool survives;
+	struct identity identity; /* read only by who holds the region or owns its RELEASING */
 	foster_damage_fn *_Atomic on_damage;
 	void *_Atomic damage_arg;
 	/* changes once, from the fault handler */
@@ -86,7 +90,22 @@ struct region_pages {
 	uintptr_t start;
 	uintptr_t end;
 };
-struct region_pages region_pages(const struct region *r) _nonnull_all_;
+static inline struct region_pages region_pages(const struct region *r)
+{
+	uintptr_t page = vm_page_size();
+	uintptr_t user = region_base(r) +
+			 atomic_load_explicit(&r->delta, memory_order_relaxed);
+	size_t len = atomic_load_explicit(&r->len, memory_order_relaxed);
+
+	return (struct region_pages){ user - user % page, vm_round_up(user + len) };
+}
+
+static inline size_t region_bytes(const struct region *r)
+{
+	struct region_pages pages = region_pages(r);
+
+	return pages.end - pages.start;
+}
 
 /* ---- birth: FREE or POOLED to NEWBORN to LIVE */
 
@@ -146,6 +165,9 @@ bool region_sign(uintptr_t object);
 
 /* LIVE to REVOKED; -EALREADY.  The caller forbids the memory next. */
 int region_revoke(struct region *r) _must_check_ _nonnull_all_;
+
+/* LIVE to DISOWNED: what is mapped there is not the region's any more (region/identity.h). */
+void region_abandon(struct region *r) _nonnull_all_;
 
 /* Takes that back: the memory could not be forbidden. */
 void region_unrevoke(struct region *r) _nonnull_all_;

@@ -164,6 +164,8 @@ int mapping_new(const struct mapping_request *rq, void **ret)
 	facts.unseen = !plan.known;
 	facts.delta = shift_of(&plan, base) + rq->delta;
 	user = base + facts.delta;
+	if (!(rq->what.flags & MAP_ANONYMOUS))
+		facts.identity = identity_of(base + shift_of(&plan, base));
 	*ret = (void *)user;
 	region_born(number, &facts);
 	keep_pace(plan.bytes);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "region/identity.h"
+
+#include <errno.h>
+
+#include "os/maps.h"
+#include "region/region.h"
+#include "region/registry.h"
+
+struct identity identity_of(uintptr_t start)
+{
+	struct maps_entry entry;
+
+	if (maps_at(start, &entry))
+		return (struct identity){ 0 };
+	return (struct identity){
+		.device = entry.device,
+		.inode = entry.inode,
+		.offset = entry.offset + (start - entry.start),
+	};
+}
+
+/* Does the mapping at addr belong to r: the file's, or memory that foster laid there since? */
+static bool is_of(const struct region *r, uintptr_t addr, const struct maps_entry *entry)
+{
+	const struct identity *id = &r->identity;
+
+	if (!entry->inode)
+		return !id->inode || registry_find(addr).revoked ||
+		       atomic_load(&r->damage) != INTACT;
+	return entry->inode == id->inode && entry->device == id->device &&
+	       entry->offset + (addr - entry->start) ==
+		       id->offset + (addr - region_pages(r).start);
+}
+
+bool identity_holds(const struct region *r)
+{
+	struct region_pages pages = region_pages(r);
+	struct maps_entry entry;
+	int err;
+
+	for (uintptr_t addr = pages.start; addr < pages.end; addr = entry.end) {
+		err = maps_at(addr, &entry);
+		if (err == -ENOSYS)
+			return true;
+		if (err || !is_of(r, addr, &entry))
+			return false;
+	}
+	return true;
+}

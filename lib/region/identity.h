@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Is what is mapped in a region still what its maker mapped?
+ *
+ * A host may unmap a tracked range, or map something else over it, behind our back; the next
+ * mapping of anybody may take the addresses.  To release such a range would be to unmap a
+ * stranger's memory.  Before a region's pages are given back, the kernel is asked what they
+ * are: device, inode and offset must be those of the region.  Anonymous memory of a stranger
+ * cannot be told from ours.
+ */
+#ifndef FOSTER_REGION_IDENTITY_H
+#define FOSTER_REGION_IDENTITY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attributes.h"
+
+struct region;
+
+struct identity {
+	uint64_t device;
+	uint64_t inode; /* 0: no file, or the kernel does not tell */
+	uint64_t offset;
+};
+
+/* Of the mapping that begins at start. */
+struct identity identity_of(uintptr_t start);
+
+/*
+ * Does the kernel, where it can be asked, show the same for all pages of r that have not been
+ * revoked?  Context: r is held, or in RELEASING.
+ */
+bool identity_holds(const struct region *r) _must_check_ _nonnull_all_;
+
+#endif
