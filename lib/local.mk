@@ -52,7 +52,7 @@ foster_core_sources += lib/os/copy_generic.c
 endif
 EXTRA_DIST += lib/os/copy_x86_64.c lib/os/copy_generic.c
 
-foster_boehm_sources = lib/gc/boehm.c lib/gc/rhythm.c lib/gc/rhythm.h
+foster_boehm_sources = lib/gc/boehm.c lib/gc/known.c lib/gc/known.h lib/gc/rhythm.c lib/gc/rhythm.h
 foster_null_sources = lib/gc/null.c lib/gc/null.h
 foster_bpf_sources = \
 	lib/bpf/map.c lib/bpf/map.h \

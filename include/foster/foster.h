@@ -443,7 +443,8 @@ FOSTER_PUBLIC int foster_unpin(const void *p);
  *
  * Returns: the number of regions released (closed ones whose addresses went count too).
  * Errors:
- *   -EBUSY      the host has disabled collection (GC_disable())
+ *   -EBUSY      the host has disabled collection (GC_disable()), or a thread that the
+ *               collector would have to stop blocks the signal for it
  *   -EDEADLK    called on foster's own thread or inside a callback of foster
  *   -ETIMEDOUT  not done in time; it goes on without you
  *   those of foster_init()
@@ -473,6 +474,7 @@ FOSTER_PUBLIC int foster_collect(int timeout_ms);
 	X(revived, "of these, a call showed that there was one")                   \
 	X(asked, "collections that foster asked for")                              \
 	X(idle, "of these, because nothing else had happened for long")            \
+	X(refused, "collections not begun: disabled, or a thread blocks the collector's signal") \
 	X(throttled, "times that a maker of regions waited for foster's thread")   \
 	X(retried, "times that a mapping failed for lack of room and was tried again") \
 	X(damaged, "regions that survived the truncation of their file, damaged")       \

@@ -24,6 +24,7 @@
 
 #include "base/check.h"
 #include "base/sync.h"
+#include "gc/known.h"
 #include "gc/rhythm.h"
 #include "os/thread.h"
 
@@ -147,7 +148,10 @@ void *gc_object_new(size_t bytes)
 
 bool gc_thread_known(void)
 {
-	return GC_thread_is_registered();
+	if (!GC_thread_is_registered())
+		return false;
+	known_note();
+	return true;
 }
 
 int gc_thread_enter(void)
@@ -162,11 +166,15 @@ int gc_thread_enter(void)
 		return -ENOTSUP;
 	gc_signals(signals);
 	thread_open_signals(signals, GC_SIGNALS);
-	return GC_register_my_thread(&base) == GC_SUCCESS ? 0 : -EALREADY;
+	if (GC_register_my_thread(&base) != GC_SUCCESS)
+		return -EALREADY;
+	known_note();
+	return 0;
 }
 
 void gc_thread_leave(void)
 {
+	known_forget();
 	GC_unregister_my_thread();
 }
 
@@ -176,11 +184,19 @@ void gc_signals(int signals[GC_SIGNALS])
 	signals[1] = GC_get_thr_restart_signal();
 }
 
-void gc_collect(void)
+int gc_collect(void)
 {
+	if (known_blocks())
+		return -EBUSY;
 	rhythm_keep();
 	FOSTER_SYNC("gc-collect");
 	GC_gcollect();
+	return 0;
+}
+
+void gc_after_fork(void)
+{
+	known_after_fork();
 }
 
 uint32_t gc_cycles(void)

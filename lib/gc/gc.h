@@ -54,8 +54,14 @@ void gc_thread_leave(void);
 #define GC_SIGNALS 2
 void gc_signals(int signals[GC_SIGNALS]);
 
-/* One full collection, on the calling thread, which the collector knows. */
-void gc_collect(void);
+/*
+ * One full collection, on the calling thread, which the collector knows.  -EBUSY: none, since a
+ * thread that would have to be stopped blocks the signal for it, and libgc would wait for ever.
+ */
+int gc_collect(void) _must_check_;
+
+/* In the child of fork. */
+void gc_after_fork(void);
 
 /* Collections so far.  Any context. */
 uint32_t gc_cycles(void);

@@ -107,7 +107,7 @@ static void reclaim(struct object *o)
 	free(o);
 }
 
-void gc_collect(void)
+int gc_collect(void)
 {
 	FOSTER_SYNC("gc-collect");
 	pthread_mutex_lock(&lock);
@@ -121,6 +121,12 @@ void gc_collect(void)
 		reclaim(o);
 	}
 	pthread_mutex_unlock(&lock);
+	return 0;
+}
+
+void gc_after_fork(void)
+{
+	pthread_mutex_init(&lock, NULL);
 }
 
 uint32_t gc_cycles(void)

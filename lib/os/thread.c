@@ -2,10 +2,12 @@
 #include "os/thread.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -16,6 +18,7 @@
 
 #define NS_PER_S 1000000000ull
 #define STACK_BYTES (512u << 10) /* finalizers of the host may run on it */
+#define STATUS_BYTES 4096	 /* of a thread's status file; the line looked for comes early */
 #define NAME_BYTES 16		 /* of a thread, with its end */
 
 struct start {
@@ -106,9 +109,43 @@ void thread_park(void)
 		pause();
 }
 
+pid_t thread_tid(void)
+{
+	return (pid_t)syscall(SYS_gettid);
+}
+
 bool thread_is_main(void)
 {
-	return syscall(SYS_gettid) == getpid();
+	return thread_tid() == getpid();
+}
+
+/* The SigBlk line of a status file: bit n - 1 is signal n. */
+static uint64_t blocked_mask(const char *status)
+{
+	const char *line = strstr(status, "\nSigBlk:");
+
+	return line ? strtoull(line + sizeof("\nSigBlk:") - 1, NULL, 16) : 0;
+}
+
+bool thread_blocks(pid_t tid, const int *signals, int count)
+{
+	char path[64], status[STATUS_BYTES];
+	uint64_t mask;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", (int)tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, status, sizeof(status) - 1);
+	close(fd);
+	status[n > 0 ? n : 0] = '\0';
+	mask = blocked_mask(status);
+	for (int i = 0; i < count; i++)
+		if (signals[i] > 0 && (mask >> (signals[i] - 1) & 1))
+			return true;
+	return false;
 }
 
 bool thread_on_own_stack(const void *addr)
@@ -190,6 +227,13 @@ uint64_t clock_ns(void)
 uint64_t clock_cpu_ns(void)
 {
 	return clock_of(CLOCK_THREAD_CPUTIME_ID);
+}
+
+void thread_nap(uint64_t ns)
+{
+	struct timespec t = { .tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S) };
+
+	(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
 }
 
 uint64_t deadline_in(int timeout_ms)

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/attributes.h"
 
@@ -29,6 +30,15 @@ void thread_park(void) __attribute__((noreturn));
 
 /* Is this the thread that main() runs on? */
 bool thread_is_main(void);
+
+/* The kernel's number of the calling thread. */
+pid_t thread_tid(void);
+
+/*
+ * Does a thread of this process block one of the signals (-1 entries are skipped)?  False also
+ * where that cannot be read, or the thread is gone.  Costs some ten microseconds.
+ */
+bool thread_blocks(pid_t tid, const int *signals, int count);
 
 /* Is addr on the stack that the thread library gave the calling thread? */
 bool thread_on_own_stack(const void *addr);
@@ -65,6 +75,9 @@ uint64_t clock_ns(void);
 uint64_t clock_cpu_ns(void);
 
 #define NS_PER_MS 1000000ull
+
+/* Sleeps so long, or until a signal. */
+void thread_nap(uint64_t ns);
 
 /* The moment timeout_ms from now; UINT64_MAX for a negative one. */
 uint64_t deadline_in(int timeout_ms);

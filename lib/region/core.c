@@ -61,6 +61,7 @@ static void after_fork_child(void)
 {
 	region_lock_reset();
 	maps_after_fork();
+	gc_after_fork();
 	reaper_after_fork();
 	regions_inherit();
 	pthread_mutex_init(&starting, NULL);

@@ -18,7 +18,7 @@
 
 #define ROUNDS_AT_MOST 16	/* collections for one foster_collect() */
 #define THROTTLE_MS 1000	/* that a maker waits at most */
-#define RETRY_NS (100 * NS_PER_MS) /* until a refused release is tried again */
+#define RETRY_NS (100 * NS_PER_MS) /* until a refused release or collection is tried again */
 
 /*
  * STOPPED -> STARTING -> RUNNING -> STOPPING -> LEAVING -> STOPPED; STOPPING -> RUNNING when
@@ -38,6 +38,8 @@ static _Atomic bool endless;
 /* Collections asked for and done, as tickets; askers sleep on served. */
 static _Atomic uint32_t asked;
 static _Atomic uint32_t served;
+/* Why nothing was collected for them; 0: it was. */
+static _Atomic int refusal;
 /* Goes up after each collection of ours; throttled makers sleep on it. */
 static _Atomic uint32_t rounds;
 
@@ -125,35 +127,57 @@ static bool settle_doubted(void)
 	return all;
 }
 
-/* One collection and its consequences; how many regions were released. */
-static uint64_t collect_once(void)
+/* When a collection may be tried again; the reaper's own. */
+static uint64_t refused_until;
+
+static int collect_unless_refused(void)
+{
+	int err;
+
+	thread_wipe_stack();
+	err = gc_disabled() ? -EBUSY : gc_collect();
+	if (!err) {
+		stats_add(asked, 1);
+		return 0;
+	}
+	stats_add(refused, 1);
+	refused_until = clock_ns() + RETRY_NS;
+	return err;
+}
+
+/* One collection and its consequences; how many regions were released, or a negative errno. */
+static int64_t collect_once(void)
 {
 	uint64_t before = stats_get(released);
 	uint64_t start = clock_cpu_ns();
 	uint64_t released;
+	int err = collect_unless_refused();
 
-	thread_wipe_stack();
-	gc_collect();
-	stats_add(asked, 1);
 	(void)settle_doubted();
 	(void)vm_spare_mappings();
 	released = stats_get(released) - before;
 	pace_collected(clock_cpu_ns() - start, released != 0);
 	atomic_fetch_add_explicit(&rounds, 1, memory_order_release);
 	futex_wake(&rounds);
-	return released;
+	return err ? err : (int64_t)released;
 }
 
 /*
  * Until as many collections in a row released nothing as may pass before a sign counts, and one
  * more for what only a finalizer of the host held.
  */
-static void collect_all(void)
+static int collect_all(void)
 {
 	unsigned int in_vain = 0;
 
-	for (int i = 0; i < ROUNDS_AT_MOST && in_vain <= gc_signs_needed(); i++)
-		in_vain = collect_once() ? 0 : in_vain + 1;
+	for (int i = 0; i < ROUNDS_AT_MOST && in_vain <= gc_signs_needed(); i++) {
+		int64_t released = collect_once();
+
+		if (released < 0)
+			return (int)released;
+		in_vain = released ? 0 : in_vain + 1;
+	}
+	return 0;
 }
 
 /*
@@ -171,8 +195,7 @@ static bool collect_for_askers(void)
 
 	if (ticket == atomic_load_explicit(&served, memory_order_relaxed))
 		return false;
-	if (!gc_disabled())
-		collect_all();
+	atomic_store(&refusal, collect_all());
 	atomic_store_explicit(&served, ticket, memory_order_release);
 	futex_wake(&served);
 	return true;
@@ -201,7 +224,7 @@ static bool collect_if_due(void)
 {
 	if (collect_for_askers())
 		return true;
-	if (gc_disabled())
+	if (gc_disabled() || clock_ns() < refused_until)
 		return false;
 	if (pace_due())
 		thread_run_on(atomic_load(&maker_cpu), collect_beside_makers);
@@ -215,7 +238,8 @@ static bool collect_if_due(void)
 static uint64_t next_deadline(bool settled)
 {
 	uint64_t idle_at = gc_disabled() ? UINT64_MAX : pace_idle_at();
-	uint64_t retry_at = settled ? UINT64_MAX : clock_ns() + RETRY_NS;
+	uint64_t now = clock_ns();
+	uint64_t retry_at = settled && now >= refused_until ? UINT64_MAX : now + RETRY_NS;
 
 	return idle_at < retry_at ? idle_at : retry_at;
 }
@@ -314,6 +338,9 @@ int reaper_start(void)
 {
 	uint32_t now;
 
+	/* Code of a user on the reaper itself: it is there, even if it is to stop. */
+	if (is_me)
+		return 0;
 	while ((now = atomic_load_explicit(&state, memory_order_acquire)) != RUNNING) {
 		int r = 0;
 
@@ -393,7 +420,7 @@ int reaper_collect(uint64_t deadline)
 		if (!is_served(ticket))
 			futex_wait(&served, now, deadline);
 	}
-	return r;
+	return r ? r : atomic_load(&refusal);
 }
 
 /* Waits until the collector has caught up with the makers of regions, a second at most. */
@@ -423,10 +450,12 @@ void reaper_pace(void)
 
 static int collect_here_or_there(void)
 {
+	int64_t released;
+
 	if (!is_me)
-		return gc_disabled() ? -EBUSY : reaper_collect(UINT64_MAX);
-	(void)collect_once();
-	return 0;
+		return reaper_collect(UINT64_MAX);
+	released = collect_once();
+	return released < 0 ? (int)released : 0;
 }
 
 void reaper_relieve(void)

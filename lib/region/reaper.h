@@ -39,8 +39,8 @@ bool reaper_is_me(void);
 uint32_t reaper_make(size_t span) _must_check_;
 
 /*
- * Asks for collections until nothing more is released, and waits for their end.  0,
- * -ETIMEDOUT (they go on), or the errors of reaper_start().  deadline 0: does not wait.
+ * Asks for collections until nothing more is released, and waits for their end.  0, -EBUSY (the
+ * host does not let the collector run), -ETIMEDOUT (they go on), or the errors of reaper_start().  deadline 0: does not wait.
  */
 int reaper_collect(uint64_t deadline) _must_check_;
 
