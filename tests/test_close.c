@@ -81,7 +81,8 @@ TEST(a_memfd_can_be_sealed_at_once)
 /* A read lease is refused while anybody, a mapping too, has the file open for writing. */
 TEST(a_file_is_no_longer_open_at_once)
 {
-	const struct foster_map_opts writable = { sizeof(writable), 0, 0, FOSTER_MAP_WRITE, 0 };
+	const struct foster_map_opts writable = { .size = sizeof(writable),
+						  .flags = FOSTER_MAP_WRITE };
 	char path[PATH_MAX], *p;
 	int fd = pattern_file(path, page_size());
 

@@ -32,7 +32,7 @@ static void *use_everything(void *arg)
 	const char *path = arg;
 	struct foster_info info = FOSTER_INFO_INIT;
 	struct foster_stats stats = { .size = sizeof(stats) };
-	char *p, *q, *f;
+	char *p, *q, *f, byte = 0;
 	int calls = 0;
 
 	must(!GC_thread_is_registered());
@@ -57,11 +57,12 @@ static void *use_everything(void *arg)
 	must(foster_close(p) == 0);
 	must(foster_close(f) == 0);
 	must(foster_disown(q) == 0);
-	*q = 1;
-	must(munmap(q, page_size()) == 0);
+	*q = 7;
 	must(!foster_adopt(q, 1, NULL, NULL) && errno == ENOSYS);
 	must(foster_holders(p, never, NULL) == -ENOSYS);
-	must(foster_copy(&info, p, 1) == -ENOSYS);
+	must(foster_copy(&byte, q, 1) == 0 && byte == 7);
+	must(foster_copy(&byte, p, 1) == -EFAULT);
+	must(munmap(q, page_size()) == 0);
 	must(foster_thread_detach() == -EINVAL);
 	must(foster_thread_attach() == 0);
 	must(foster_thread_detach() == 0);

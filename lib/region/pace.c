@@ -31,13 +31,16 @@ static _Atomic size_t bytes_since;
 static _Atomic size_t regions_limit;
 static _Atomic size_t bytes_limit;
 
-/* Fixed by pace_start(). */
-static struct foster_options opts;
-static size_t max_mappings;
+/* Set by pace_start(); a late reader of the options before merely paces as they said. */
+static _Atomic unsigned int opt_regions;
+static _Atomic unsigned int opt_mib;
+static _Atomic unsigned int opt_idle_ms;
+static _Atomic unsigned int opt_budget;
+static _Atomic size_t max_mappings;
 
 /* The reaper's own. */
 static uint32_t idle_cycle;
-static uint64_t idle_since; /* clock_ns() of the last collection that was noticed */
+static _Atomic uint64_t idle_since; /* clock_ns() of the last collection that was noticed */
 static uint64_t idle_cost;  /* of our last collection */
 static unsigned int idle_backoff;
 static uint64_t idle_mapped; /* stats.mapped when the back-off was last looked at */
@@ -72,23 +75,22 @@ static size_t ranges_ceiling(void)
 static void compute_limits(void)
 {
 	size_t room = ranges_ceiling() - at_most(ranges_ceiling(), ranges_now());
-	size_t regions = at_least(opts.collect_regions, stats_get(regions) / 2);
+	size_t regions = at_least(opt_regions, stats_get(regions) / 2);
 
 	regions = at_most(regions, at_least(room / 2, REGIONS_LEAST));
 	atomic_store_explicit(&regions_limit, regions, memory_order_relaxed);
 	atomic_store_explicit(&bytes_limit,
-			      at_least((size_t)opts.collect_mib << MIB_SHIFT,
+			      at_least((size_t)opt_mib << MIB_SHIFT,
 				       stats_get(bytes) / 2),
 			      memory_order_relaxed);
 }
 
-void pace_start(const struct foster_options *given)
+void pace_start(const struct foster_options *opts)
 {
-	opts = *given;
-	opts.collect_regions = or_default(opts.collect_regions, REGIONS_DEFAULT);
-	opts.collect_mib = or_default(opts.collect_mib, MIB_DEFAULT);
-	opts.idle_collect_ms = or_default(opts.idle_collect_ms, IDLE_MS_DEFAULT);
-	opts.idle_budget_permille = or_default(opts.idle_budget_permille, BUDGET_DEFAULT);
+	opt_regions = or_default(opts->collect_regions, REGIONS_DEFAULT);
+	opt_mib = or_default(opts->collect_mib, MIB_DEFAULT);
+	opt_idle_ms = or_default(opts->idle_collect_ms, IDLE_MS_DEFAULT);
+	opt_budget = or_default(opts->idle_budget_permille, BUDGET_DEFAULT);
 	max_mappings = vm_max_mappings();
 	idle_since = clock_ns();
 	compute_limits();
@@ -157,10 +159,10 @@ static bool anything_there(void)
 
 uint64_t pace_idle_at(void)
 {
-	uint64_t wait = ((uint64_t)opts.idle_collect_ms << idle_backoff) * NS_PER_MS;
-	uint64_t rest = idle_cost * 1000 / opts.idle_budget_permille;
+	uint64_t wait = ((uint64_t)opt_idle_ms << idle_backoff) * NS_PER_MS;
+	uint64_t rest = idle_cost * 1000 / opt_budget;
 
-	if (opts.idle_collect_ms == FOSTER_NEVER || !anything_there())
+	if (opt_idle_ms == FOSTER_NEVER || !anything_there())
 		return UINT64_MAX;
 	return idle_since + (wait > rest ? wait : rest);
 }
