@@ -22,6 +22,7 @@ foster_core_sources = \
 	lib/region/damage.c lib/region/damage.h \
 	lib/region/disown.c \
 	lib/region/doubt.c lib/region/doubt.h \
+	lib/region/hold.c \
 	lib/region/identity.c lib/region/identity.h \
 	lib/region/info.c \
 	lib/region/inherit.c lib/region/inherit.h \

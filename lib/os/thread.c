@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,26 +170,6 @@ _noinline_ void thread_wipe_stack(void)
 
 	memset(dead, 0, sizeof(dead));
 	__asm__ volatile("" : : "r"(dead) : "memory");
-}
-
-void thread_run_on(int cpu, void (*fn)(void))
-{
-	cpu_set_t before, one;
-	bool moved;
-
-	CPU_ZERO(&one);
-	if (cpu >= 0 && cpu < CPU_SETSIZE)
-		CPU_SET(cpu, &one);
-	moved = sched_getaffinity(0, sizeof(before), &before) == 0 && CPU_COUNT(&one) &&
-		CPU_ISSET(cpu, &before) && sched_setaffinity(0, sizeof(one), &one) == 0;
-	fn();
-	if (moved)
-		(void)sched_setaffinity(0, sizeof(before), &before);
-}
-
-int thread_cpu(void)
-{
-	return sched_getcpu();
 }
 
 void futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t deadline)

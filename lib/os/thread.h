@@ -51,16 +51,6 @@ bool thread_on_own_stack(const void *addr);
 void thread_wipe_stack(void);
 
 /*
- * Runs fn on one processor only, where the calling thread may run there; else where it is.  Two
- * threads that change one address space from two processors wait for each other's lock and
- * interrupt each other to flush translations; on one processor they take turns.
- */
-void thread_run_on(int cpu, void (*fn)(void));
-
-/* The processor that the calling thread runs on; -1: unknown. */
-int thread_cpu(void);
-
-/*
  * Waits while *word is value, until the deadline (nanoseconds of clock_ns(); UINT64_MAX: no
  * deadline).  Returns at wake, at a signal, or at once: look at *word again.
  * Async-signal-safe.

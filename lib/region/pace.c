@@ -20,12 +20,14 @@
 #define MAPPINGS_OF_HOST 1024
 #define REGIONS_LEAST 256u /* asked for no more often, even when mappings get scarce */
 #define OVERRUN 2	   /* limits, at which makers wait */
+#define FAST_NS 20000ull   /* a region; who makes them faster waits for each collection */
 #define SCARCE_REGIONS 64u /* since the last collection, at which they wait when mappings are scarce */
 
 /* Since the last collection; reset by whoever notices that there was one. */
 static _Atomic uint32_t cycle;
 static _Atomic size_t regions_since;
 static _Atomic size_t bytes_since;
+static _Atomic uint64_t first_since; /* clock_ns() of the first of them */
 
 /* Computed after each collection of ours from what lives. */
 static _Atomic size_t regions_limit;
@@ -60,10 +62,10 @@ static size_t at_most(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* Ranges that exist, and as many as the system's limit of mappings allows. */
+/* Ranges in use, and as many as the system's limit of mappings allows.  The pool is room. */
 static size_t ranges_now(void)
 {
-	return stats_get(regions) + stats_get(revoked) + stats_get(pool_ranges);
+	return stats_get(regions) + stats_get(revoked);
 }
 
 static size_t ranges_ceiling(void)
@@ -119,7 +121,8 @@ static bool since_reached(size_t times)
 bool pace_note(size_t span)
 {
 	notice_collection();
-	atomic_fetch_add_explicit(&regions_since, 1, memory_order_relaxed);
+	if (atomic_fetch_add_explicit(&regions_since, 1, memory_order_relaxed) == 0)
+		atomic_store_explicit(&first_since, clock_ns(), memory_order_relaxed);
 	atomic_fetch_add_explicit(&bytes_since, span, memory_order_relaxed);
 	return since_reached(1) || pace_overrun();
 }
@@ -136,6 +139,14 @@ bool pace_overrun(void)
 	return since_reached(OVERRUN) ||
 	       (ranges_now() >= ranges_ceiling() &&
 		atomic_load_explicit(&regions_since, memory_order_relaxed) >= SCARCE_REGIONS);
+}
+
+bool pace_fast(void)
+{
+	uint64_t regions = atomic_load_explicit(&regions_since, memory_order_relaxed);
+	uint64_t first = atomic_load_explicit(&first_since, memory_order_relaxed);
+
+	return since_reached(1) && clock_ns() - first < regions * FAST_NS;
 }
 
 void pace_collected(uint64_t cost, bool released)

@@ -25,6 +25,13 @@ bool pace_note(size_t span);
 /* Has so much been mapped that a collection is due? */
 bool pace_due(void);
 
+/*
+ * Is a collection due, and were regions made so fast that the makers should wait for it at once?
+ * Maker and reaper change one address space; side by side on two processors they wait for its
+ * lock and interrupt each other for every flush of translations, and both take twice as long.
+ */
+bool pace_fast(void);
+
 /* Has so much been mapped that its makers should wait until the collector has caught up? */
 bool pace_overrun(void);
 

@@ -6,7 +6,7 @@
 #include "base/result.h"
 #include "region/region.h"
 
-static int add_pin(_unused_ const struct region *r, uint64_t *life)
+static int add_pin(_unused_ struct region *r, uint64_t *life)
 {
 	if (life_state(*life) != LIFE_LIVE)
 		return -ESTALE;
@@ -25,10 +25,11 @@ unsigned int region_user_pins(const struct region *r, uint64_t life)
 	return life_pins(life) - (state == LIFE_LIVE && unseen);
 }
 
-static int take_pin(const struct region *r, uint64_t *life)
+static int take_pin(struct region *r, uint64_t *life)
 {
 	if (!region_user_pins(r, *life))
 		return -EINVAL;
+	region_touch(r);
 	*life -= LIFE_PIN;
 	return 0;
 }

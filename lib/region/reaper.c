@@ -76,9 +76,6 @@ void reaper_notice(void)
 		reaper_ring();
 }
 
-/* Where a thread ran that made many regions lately. */
-static _Atomic int maker_cpu = -1;
-
 static void sleep_until(uint32_t heard, uint64_t deadline)
 {
 	atomic_store(&asleep, true);
@@ -180,15 +177,6 @@ static int collect_all(void)
 	return 0;
 }
 
-/*
- * While makers are busy their processor is the best place to release: in parallel both threads
- * take twice as long (doc/DECISIONS.md).
- */
-static void collect_beside_makers(void)
-{
-	(void)collect_once();
-}
-
 static bool collect_for_askers(void)
 {
 	uint32_t ticket = atomic_load_explicit(&asked, memory_order_acquire);
@@ -227,7 +215,7 @@ static bool collect_if_due(void)
 	if (gc_disabled() || clock_ns() < refused_until)
 		return false;
 	if (pace_due())
-		thread_run_on(atomic_load(&maker_cpu), collect_beside_makers);
+		(void)collect_once();
 	else if (pace_idle())
 		idle();
 	else
@@ -442,9 +430,8 @@ static void throttle(void)
 
 void reaper_pace(void)
 {
-	atomic_store(&maker_cpu, thread_cpu());
 	reaper_ring();
-	if (pace_overrun() && !is_me && !gc_disabled())
+	if ((pace_fast() || pace_overrun()) && !is_me && !gc_disabled())
 		throttle();
 }
 

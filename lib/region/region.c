@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The life of a region: the one place where a state changes.
+ * The life of a region: the one place where a state changes, but for the end of a doubt, which
+ * hold.c brings about too.
  *
  * Terms
  *   range     span bytes of address space inside an object of the collector (track/overlay.h)
@@ -22,8 +23,10 @@
  *   (7) In REVOKED, FADING and POOLED all of the range is forbidden (in REVOKED from the moment
  *       that foster_close() returns); in LIVE and DOUBTED the revoked pages are, and what of the
  *       range is not the region's.
- *   (8) RELEASING has one owner: the thread that made it so.
- *   (9) The generation goes up each time a number becomes NEWBORN, and never otherwise.
+ *   (8) A sign counts only if nobody touched the region since the marking that led to it: between
+ *       marking and sign threads run, and may be given a pointer by a call of ours.
+ *   (9) RELEASING has one owner: the thread that made it so.
+ *  (10) The generation goes up each time a number becomes NEWBORN, and never otherwise.
  *
  *                    region_born()          region_sign()          region_settle()
  *     FREE ---> NEWBORN ------------> LIVE ----------------> DOUBTED -----------+
@@ -224,6 +227,7 @@ void region_born(uint32_t number, const struct region_facts *facts)
 	SET(r->on_damage, facts->on_damage);
 	SET(r->damage_arg, facts->damage_arg);
 	SET(r->damage, INTACT);
+	SET(r->touched, gc_cycles());
 	stats_add(mapped, 1);
 	stats_add(regions, 1);
 	stats_add(bytes, region_bytes(r));
@@ -242,7 +246,7 @@ static int give_back(uint32_t number)
 	size_t span = region_span(r);
 	int err = vm_make_ordinary(base, span);
 
-	fo_assert(life_state(life_of(r)) == LIFE_RELEASING); /* (8) */
+	fo_assert(life_state(life_of(r)) == LIFE_RELEASING); /* (9) */
 	region_lock();
 	if (err) {
 		pool_put_anyway(number);
@@ -302,7 +306,7 @@ int region_release(uint32_t number)
 	bool closed = GET(r->closed);
 	int err;
 
-	fo_assert(life_state(life_of(r)) == LIFE_RELEASING); /* (8) */
+	fo_assert(life_state(life_of(r)) == LIFE_RELEASING); /* (9) */
 	if (!closed && !identity_holds(r)) {
 		end_stats(r, closed);
 		lose(r);
@@ -412,55 +416,6 @@ int region_change(const void *p, bool page, region_change_fn *fn, struct region 
 	return err;
 }
 
-static int add_hold(_unused_ const struct region *r, uint64_t *life)
-{
-	if (life_holds(*life) == LIFE_HOLDS_MAX)
-		return -EAGAIN;
-	*life += LIFE_HOLD;
-	return 0;
-}
-
-struct region *region_hold(const void *p)
-{
-	struct region *r = NULL;
-
-	while (region_change(p, false, add_hold, &r) == -EAGAIN)
-		;
-	return r;
-}
-
-struct region *region_hold_page(uintptr_t addr)
-{
-	struct region *r = NULL;
-
-	while (region_change((const void *)addr, true, add_hold, &r) == -EAGAIN)
-		;
-	return r;
-}
-
-struct region *region_hold_number(uint32_t number)
-{
-	struct region *r = region_at(number);
-	uint64_t life = life_of(r);
-
-	do {
-		if (!life_is_known(life) || life_holds(life) == LIFE_HOLDS_MAX)
-			return NULL;
-	} while (!life_swap(&r->life, &life, life_revived(life) + LIFE_HOLD));
-	return r;
-}
-
-void region_drop(struct region *r)
-{
-	uint64_t life = life_of(r);
-
-	do {
-		/* In the child of fork the holds of the parent's threads are gone. */
-		if (!life_holds(life))
-			return;
-	} while (!life_swap(&r->life, &life, life - LIFE_HOLD));
-}
-
 /* ------------------------------------------------------------------ the sign */
 
 /* Counts the signs in collections in a row; true when there were enough of them. */
@@ -472,6 +427,12 @@ static bool enough_signs(struct region *r)
 	SET(r->signs, in_a_row);
 	SET(r->sign_cycle, cycle);
 	return in_a_row >= gc_signs_needed();
+}
+
+/* The cycle's number goes up while the world is stopped for the end of marking. */
+static bool touched_since_marking(const struct region *r)
+{
+	return (int32_t)(GET(r->touched) - gc_cycles()) >= 0;
 }
 
 /* The state that a sign leads to; the same one where it means nothing now. */
@@ -500,7 +461,7 @@ bool region_sign(uintptr_t object)
 		to = signed_state(life);
 		if (life_state(life) == LIFE_FREE || region_base(r) != base)
 			return false; /* given back, and the number used again, under our eyes */
-		if (to == life_state(life) || !enough_signs(r))
+		if (to == life_state(life) || touched_since_marking(r) || !enough_signs(r))
 			return true;
 	} while (!life_swap(&r->life, &life, life_with(life, to) | LIFE_QUEUED));
 	stats_add(doubted, 1);

@@ -41,6 +41,7 @@ struct region {
 	_Atomic uint32_t next;	   /* in the doubt queue, or (under the lock) in the pool */
 	_Atomic uint32_t signs;	   /* in collections in a row; written by the sign only */
 	_Atomic uint32_t sign_cycle; /* the last of them; written by the sign only */
+	_Atomic uint32_t touched;  /* the collector's cycle when a caller last had a pointer; grows */
 	_Atomic size_t revoked;	   /* bytes of pages; guarded by the region lock */
 	_Atomic bool closed;	   /* has been REVOKED as a whole; guarded by the region lock */
 	/* of the range: fixed from LIFE_FREE to LIFE_FREE */
@@ -144,8 +145,15 @@ struct region *region_hold_number(uint32_t number) _must_check_;
 
 void region_drop(struct region *r) _nonnull_all_;
 
+/*
+ * The caller has a pointer and is about to let go of what kept the region without it (a hold, a
+ * pin, its birth).  If marking is over in this cycle, the collector has not seen the pointer, and
+ * the sign of this cycle must not count.  Any context.
+ */
+void region_touch(struct region *r) _nonnull_all_;
+
 /* What a call does to the life word of a region; 0, or a negative errno to leave it alone. */
-typedef int region_change_fn(const struct region *r, uint64_t *life);
+typedef int region_change_fn(struct region *r, uint64_t *life);
 
 /*
  * Finds the region that p is in (page: of one of whose pages it is an address), ends a doubt, and
