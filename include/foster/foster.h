@@ -81,7 +81,7 @@ extern "C" {
  * @collect_mib: MiB mapped since the last collection that make foster ask for one.
  *	Default 256, and more when much is mapped.
  * @pool_mib: MiB of released address space that foster keeps for reuse (inaccessible, without
- *	memory behind it).  Default 1024; idle moments make it smaller.  FOSTER_NEVER: none.
+ *	memory behind it).  Default 256; idle moments make it smaller.  FOSTER_NEVER: none.
  * @idle_budget_permille: the share of one processor, in thousandths, that idle collections may
  *	take.  Default 10.
  */

@@ -32,6 +32,7 @@ static int ready(void)
 /* Bytes copied, or a negative errno. */
 static ssize_t copy(void *dst, const void *src, size_t n)
 {
+	size_t left;
 	int err;
 
 	if (n > PTRDIFF_MAX)
@@ -39,7 +40,12 @@ static ssize_t copy(void *dst, const void *src, size_t n)
 	if (!n)
 		return 0;
 	err = ready();
-	return err ? err : (ssize_t)(n - copy_guarded(dst, src, n));
+	if (err)
+		return err;
+	left = copy_guarded(dst, src, n);
+	if (left)
+		guard_forget_address();
+	return (ssize_t)(n - left);
 }
 
 FOSTER_EXPORT int foster_copy(void *dst, const void *src, size_t n)

@@ -3,6 +3,8 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <ucontext.h>
 
 #include "base/sync.h"
 #include "gc/gc.h"
@@ -20,13 +22,29 @@ static bool in_range_of_ours(const void *addr)
 	return registry_find((uintptr_t)addr).region != 0;
 }
 
+void guard_forget_address(void)
+{
+	char unused;
+
+	(void)!copy_guarded(&unused, NULL, 1);
+}
+
+static bool repaired(const siginfo_t *info, const ucontext_t *context)
+{
+	if (!survive_fault((uintptr_t)info->si_addr))
+		return false;
+	if (!sigismember(&context->uc_sigmask, SIGSEGV))
+		guard_forget_address();
+	return true;
+}
+
 static bool look(int signal, const siginfo_t *info, void *context)
 {
 	if (copy_recover(context))
 		return true;
 	if (info->si_code <= 0)
 		return false; /* sent by somebody, about no address */
-	if (signal == SIGBUS && survive_fault((uintptr_t)info->si_addr))
+	if (signal == SIGBUS && repaired(info, context))
 		return true;
 	if (!gc_owns_faults() || !in_range_of_ours(info->si_addr))
 		return false;

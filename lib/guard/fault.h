@@ -18,4 +18,12 @@
 /* Installs the handler, or puts it in front again.  Cheap when it is.  0 or a negative errno. */
 int guard_install(void) _must_check_;
 
+/*
+ * Makes the kernel forget the address of the calling thread's last fault.  It keeps it (cr2) and
+ * stores it into each later signal frame, also that by which the collector stops the thread: on
+ * the stack, where it looks like a pointer and keeps the region.  A fault at another address,
+ * met by ourselves, takes its place.  Context: SIGSEGV is not blocked.
+ */
+void guard_forget_address(void);
+
 #endif

@@ -31,6 +31,19 @@ struct query {
 #define UNSUPPORTED (-2)
 static _Atomic int maps_fd = NONE;
 
+/* Out of the way: a descriptor that a host has just closed must stay closed. */
+#define FD_LOWEST 512
+
+static int out_of_the_way(int fd)
+{
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, FD_LOWEST);
+
+	if (high < 0)
+		return fd;
+	close(fd);
+	return high;
+}
+
 static int open_maps(void)
 {
 	int none = NONE;
@@ -38,6 +51,7 @@ static int open_maps(void)
 
 	if (fd < 0)
 		return fd;
+	fd = out_of_the_way(fd);
 	if (atomic_compare_exchange_strong(&maps_fd, &none, fd))
 		return fd;
 	close(fd); /* another thread was faster */
@@ -88,6 +102,12 @@ int maps_at(uintptr_t addr, struct maps_entry *entry)
 		.device = (uint64_t)q.major << 32 | q.minor,
 	};
 	return 0;
+}
+
+void maps_open(void)
+{
+	if (atomic_load(&maps_fd) == NONE)
+		(void)open_maps();
 }
 
 void maps_after_fork(void)

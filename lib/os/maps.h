@@ -22,6 +22,9 @@ struct maps_entry {
  */
 int maps_at(uintptr_t addr, struct maps_entry *entry) _must_check_ _nonnull_all_;
 
+/* Opens the descriptor now, while the process may; best effort. */
+void maps_open(void);
+
 /* In the child of fork: what was open describes the parent. */
 void maps_after_fork(void);
 

@@ -147,28 +147,61 @@ bool thread_blocks(pid_t tid, const int *signals, int count)
 	return false;
 }
 
-bool thread_on_own_stack(const void *addr)
+/* Both 0 where it cannot be found. */
+static void stack_of_thread(uintptr_t *low, uintptr_t *high)
 {
 	pthread_attr_t attr;
-	void *low = NULL;
+	void *start = NULL;
 	size_t size = 0;
 
+	*low = *high = 0;
 	if (pthread_getattr_np(pthread_self(), &attr))
-		return false;
-	if (pthread_attr_getstack(&attr, &low, &size))
-		size = 0;
+		return;
+	if (pthread_attr_getstack(&attr, &start, &size) == 0) {
+		*low = (uintptr_t)start;
+		*high = *low + size;
+	}
 	pthread_attr_destroy(&attr);
-	return (uintptr_t)addr - (uintptr_t)low < size;
 }
 
-/* More than the frames of a wait and a signal frame with the widest registers. */
-#define WIPE_BYTES 8192
+bool thread_on_own_stack(const void *addr)
+{
+	uintptr_t low, high;
+
+	stack_of_thread(&low, &high);
+	return (uintptr_t)addr - low < high - low;
+}
+
+/*
+ * More than the frames of a wait and two signal frames, each of which has room for all registers
+ * of the processor (11 KiB with the widest) and writes only those that are in use.
+ */
+#define WIPE_BYTES (32u << 10)
+/* On a stack that is not the thread's, of which nothing is known. */
+#define WIPE_BYTES_LEAST 1024u
+/* Left alone at the end of the stack. */
+#define WIPE_MARGIN (4u << 10)
+
+/* How much of the stack below here may be written. */
+static size_t wipe_room(uintptr_t here)
+{
+	static __thread uintptr_t low, high;
+	size_t room;
+
+	if (!high)
+		stack_of_thread(&low, &high);
+	if (here - low >= high - low)
+		return WIPE_BYTES_LEAST;
+	room = here - low > WIPE_MARGIN ? here - low - WIPE_MARGIN : 0;
+	return room < WIPE_BYTES ? room : WIPE_BYTES;
+}
 
 _noinline_ void thread_wipe_stack(void)
 {
-	char dead[WIPE_BYTES];
+	size_t room = wipe_room((uintptr_t)__builtin_frame_address(0));
+	void *dead = __builtin_alloca(room);
 
-	memset(dead, 0, sizeof(dead));
+	memset(dead, 0, room);
 	__asm__ volatile("" : : "r"(dead) : "memory");
 }
 

@@ -24,7 +24,7 @@
 #include "region/stats.h"
 
 #define OPTIONS_V1 sizeof(struct foster_options)
-#define POOL_MIB_DEFAULT 1024u
+#define POOL_MIB_DEFAULT 256u
 #define MIB_SHIFT 20
 #define EXIT_MS 1000 /* that the end of the process waits for our thread */
 
@@ -114,6 +114,7 @@ static int start(const struct foster_options *opts)
 		return r;
 	take_options(opts);
 	(void)vm_spare_mappings(); /* later, if not now */
+	maps_open();
 	r = reaper_start();
 	if (r)
 		return r;

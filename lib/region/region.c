@@ -356,7 +356,7 @@ void region_stillborn(uint32_t number, bool lost)
 	}
 	life_set(&r->life, life_with(life, LIFE_RELEASING));
 	/* A range that cannot be forbidden is still what it was: forbidden, or ordinary. */
-	if (vm_forbid(region_base(r), region_span(r)) || !pool_range(number))
+	if (vm_forbid_part(region_base(r), region_span(r)) || !pool_range(number))
 		(void)give_back(number);
 }
 
