@@ -10,6 +10,7 @@ dist_man_MANS += \
 	man/foster_close.3 \
 	man/foster_collect.3 \
 	man/foster_copy.3 \
+	man/foster_copy_partial.3 \
 	man/foster_disown.3 \
 	man/foster_fini.3 \
 	man/foster_for_each.3 \

@@ -21,6 +21,7 @@ libtest_support_la_CPPFLAGS = $(test_cppflags)
 core_test_programs = \
 	tests/test_close \
 	tests/test_collect \
+	tests/test_copy \
 	tests/test_disown \
 	tests/test_file \
 	tests/test_flat \
@@ -44,6 +45,8 @@ tests_test_close_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_close_LDADD = $(test_libs)
 tests_test_collect_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_collect_LDADD = $(test_libs)
+tests_test_copy_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
+tests_test_copy_LDADD = $(test_libs)
 tests_test_disown_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_disown_LDADD = $(test_libs)
 tests_test_file_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)

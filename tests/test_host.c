@@ -360,3 +360,67 @@ TEST(objects_and_regions_do_not_overwrite_each_other)
 		}
 	}
 }
+
+/* --------------------------------------------------------------------- behind foster's back */
+
+static NOINLINE struct hidden unmap_behind(struct mark *mark, void *volatile *slot, size_t pages)
+{
+	*mark = make_memfd_region(slot, pages, AT_BASE);
+	assert_int_equal(munmap(*slot, pages * page_size()), 0);
+	return hidden_of(*slot);
+}
+
+static NOINLINE void map_own(struct hidden at, size_t pages)
+{
+	void *p = mmap(hidden_show(at), pages * page_size(), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	assert_ptr_equal(p, hidden_show(at));
+	pattern_fill(p, pages * page_size());
+}
+
+static bool is_abandoned(void *arg UNUSED)
+{
+	return stats_now().abandoned == 1;
+}
+
+TEST(memory_of_a_stranger_in_the_range_of_a_region_is_not_unmapped)
+{
+	struct mark mark;
+	struct hidden at;
+
+	at = unmap_behind(&mark, &kept, 3);
+	map_own(at, 3);
+	kept = NULL;
+	forget();
+	assert_true(collecting_until(is_abandoned, NULL, ROUNDS));
+	assert_true(pattern_holds(hidden_show(at), 3 * page_size(), 0));
+	assert_false(mark_is_tracked(&mark));
+	assert_int_equal(stats_now().regions, 0);
+	collect_times(2);
+	assert_true(pattern_holds(hidden_show(at), 3 * page_size(), 0));
+}
+
+TEST(memory_of_a_stranger_in_the_range_of_a_region_is_not_closed)
+{
+	struct mark mark;
+	struct hidden at;
+
+	at = unmap_behind(&mark, &kept, 3);
+	map_own(at, 3);
+	assert_fails(ESTALE, foster_close(kept));
+	assert_true(pattern_holds(kept, 3 * page_size(), 0));
+}
+
+TEST(a_range_that_the_host_unmapped_is_let_go)
+{
+	struct mark mark;
+
+	unmap_behind(&mark, &kept, 2);
+	kept = NULL;
+	forget();
+	assert_true(collecting_until(is_abandoned, NULL, ROUNDS));
+	assert_false(mark_is_tracked(&mark));
+	mark = make_dropped(2);
+	assert_goes(&mark);
+}

@@ -161,7 +161,7 @@ TEST(the_next_region_in_the_range_of_an_unseen_one_is_seen)
 
 static void *drop_many_unseen(void *arg UNUSED)
 {
-	for (int i = 0; i < 3000; i++) {
+	for (int i = 0; i < 30000; i++) {
 		char *p = foster_mmap(NULL, page_size(), RW, ANON, -1, 0);
 
 		must(p != MAP_FAILED);
@@ -176,7 +176,8 @@ TEST(an_unknown_thread_may_map_and_close_for_long)
 	assert_int_equal(foster_init(NULL), 0);
 	on_plain_thread(drop_many_unseen, NULL);
 	collect_times(ROUNDS);
-	assert_true(maps_count() < 2000);
+	/* The pool keeps some thousand ranges. */
+	assert_true(maps_count() < 15000);
 	assert_int_equal(stats_now().regions, 0);
 }
 
