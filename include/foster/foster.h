@@ -242,7 +242,7 @@ struct foster_map_opts {
  *
  * No descriptor stays open.  The length is in foster_info().  A file that is truncated later
  * kills whoever reads behind its new end (SIGBUS), as with mmap(2) - unless FOSTER_MAP_SURVIVE
- * is set: then each page that is read there becomes a page of zeros, which is no longer the
+ * is set: then each page that is touched there becomes a page of zeros, which is no longer the
  * file's, the region is marked damaged (FOSTER_INFO_DAMAGED), and on_damage is called.  Foster
  * installs a handler for SIGSEGV and SIGBUS then, which hands on what is not its own; a host
  * that installs its own afterwards hands on to it in turn.
@@ -572,7 +572,8 @@ FOSTER_PUBLIC FOSTER_NONNULL(2) int foster_holders(const void *p, foster_holder_
  * Errors:
  *   -EFAULT  a byte could not be read, or not be written; @dst may have been written up to there
  *   -EINVAL  @n is more than PTRDIFF_MAX
- * Context: any thread; async-signal-safe after the first call.
+ * Context: any thread; async-signal-safe after the first call, but not while the collector is in
+ *   incremental mode.
  * Since: 0.1
  */
 FOSTER_PUBLIC int foster_copy(void *dst, const void *src, size_t n);

@@ -123,6 +123,8 @@ int gc_start(gc_sign_fn *sign)
 		kind = GC_new_kind(GC_new_free_list(), 0, 0, 0);
 		GC_register_disclaim_proc((int)kind, disclaim, 0);
 	}
+	/* Where it is the main thread, it may never call again what notes it. */
+	(void)gc_thread_known();
 	return 0;
 }
 

@@ -56,7 +56,7 @@ void gc_signals(int signals[GC_SIGNALS]);
 
 /*
  * One full collection, on the calling thread, which the collector knows.  -EBUSY: none, since a
- * thread that would have to be stopped blocks the signal for it, and libgc would wait for ever.
+ * thread that would have to be stopped blocks the signal for it, and libgc would wait, and abort.
  */
 int gc_collect(void) _must_check_;
 

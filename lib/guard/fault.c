@@ -11,6 +11,7 @@
 #include "guard/survive.h"
 #include "os/copy.h"
 #include "os/fault.h"
+#include "os/thread.h"
 #include "region/registry.h"
 
 /* Serialises installing.  Nests in nothing, nothing nests in it. */
@@ -52,12 +53,34 @@ static bool look(int signal, const siginfo_t *info, void *context)
 	return true;
 }
 
+static void before_fork(void)
+{
+	pthread_mutex_lock(&installing);
+}
+
+static void after_fork(void)
+{
+	pthread_mutex_unlock(&installing);
+}
+
+/* So that the child does not inherit the lock from a thread that it does not have. */
+static int mind_fork(void)
+{
+	static bool minded;
+	int err = minded ? 0 : fork_handlers(before_fork, after_fork, after_fork);
+
+	minded = err == 0;
+	return err;
+}
+
 int guard_install(void)
 {
 	int err;
 
 	pthread_mutex_lock(&installing);
-	err = fault_install(look);
+	err = mind_fork();
+	if (!err)
+		err = fault_install(look);
 	pthread_mutex_unlock(&installing);
 	return err;
 }

@@ -124,8 +124,8 @@ static bool settle_doubted(void)
 	return all;
 }
 
-/* When a collection may be tried again; the reaper's own. */
-static uint64_t refused_until;
+/* When a collection may be tried again; written by the reaper. */
+static _Atomic uint64_t refused_until;
 
 static int collect_unless_refused(void)
 {
@@ -431,7 +431,10 @@ static void throttle(void)
 void reaper_pace(void)
 {
 	reaper_ring();
-	if ((pace_fast() || pace_overrun()) && !is_me && !gc_disabled())
+	/* Nothing would come of waiting while the host lets nobody collect. */
+	if (is_me || gc_disabled() || clock_ns() < refused_until + RETRY_NS)
+		return;
+	if (pace_fast() || pace_overrun())
 		throttle();
 }
 
