@@ -28,6 +28,7 @@ foster_core_sources = \
 	lib/region/inherit.c lib/region/inherit.h \
 	lib/region/life.c lib/region/life.h \
 	lib/region/lock.c lib/region/lock.h \
+	lib/region/objects.c \
 	lib/region/pace.c lib/region/pace.h \
 	lib/region/pin.c \
 	lib/region/pool.c lib/region/pool.h \
@@ -53,7 +54,12 @@ foster_core_sources += lib/os/copy_generic.c
 endif
 EXTRA_DIST += lib/os/copy_x86_64.c lib/os/copy_generic.c
 
-foster_boehm_sources = lib/gc/boehm.c lib/gc/known.c lib/gc/known.h lib/gc/rhythm.c lib/gc/rhythm.h
+foster_boehm_sources = \
+	lib/gc/boehm.c \
+	lib/gc/event.c lib/gc/event.h \
+	lib/gc/known.c lib/gc/known.h \
+	lib/gc/leak.c lib/gc/leak.h \
+	lib/gc/rhythm.c lib/gc/rhythm.h
 foster_null_sources = lib/gc/null.c lib/gc/null.h
 foster_bpf_sources = \
 	lib/bpf/map.c lib/bpf/map.h \

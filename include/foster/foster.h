@@ -158,7 +158,7 @@ FOSTER_PUBLIC int foster_fini(int timeout_ms);
  * Returns: the address, page aligned; MAP_FAILED on error.
  * Errors (errno):
  *   ENOTSUP  MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_HUGETLB or MAP_32BIT; a length
- *            of 1 GiB or more; pages larger than the collector's blocks
+ *            of 1 GiB or more; pages larger than the collector's blocks; leak-finding mode
  *   EINVAL   @len is 0, or @off is not a multiple of the page size, or as mmap(2)
  *   EOVERFLOW  @len or @off plus @len does not fit
  *   ENOMEM   no memory, address space or mappings, also after a collection

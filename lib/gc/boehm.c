@@ -24,7 +24,9 @@
 
 #include "base/check.h"
 #include "base/sync.h"
+#include "gc/event.h"
 #include "gc/known.h"
+#include "gc/leak.h"
 #include "gc/rhythm.h"
 #include "os/thread.h"
 
@@ -106,7 +108,7 @@ static int start_collector(void)
 	return 0;
 }
 
-int gc_start(gc_sign_fn *sign)
+int gc_start(gc_sign_fn *sign, gc_each_fn *each)
 {
 	int r;
 
@@ -120,6 +122,7 @@ int gc_start(gc_sign_fn *sign)
 		return -ENOTSUP;
 	if (!kind) {
 		ask = sign;
+		leak_start(each);
 		kind = GC_new_kind(GC_new_free_list(), 0, 0, 0);
 		GC_register_disclaim_proc((int)kind, disclaim, 0);
 	}
@@ -142,6 +145,7 @@ void *gc_object_new(size_t bytes)
 	 * libgc adds a byte so that the pointer just past the end counts; we have a page of our own
 	 * for that, and ask for less so that the byte does not cost a block.
 	 */
+	event_keep();
 	object = GC_generic_malloc(bytes - sizeof(void *), (int)kind);
 	if (object)
 		rhythm_object_made(object);
@@ -190,7 +194,7 @@ int gc_collect(void)
 {
 	if (known_blocks())
 		return -EBUSY;
-	rhythm_keep();
+	event_keep();
 	FOSTER_SYNC("gc-collect");
 	GC_gcollect();
 	return 0;

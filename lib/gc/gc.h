@@ -26,12 +26,18 @@
 typedef bool gc_sign_fn(uintptr_t base);
 
 /*
+ * Calls fn with each object of ours that the sign would keep.  Context: the collector's lock is
+ * held, the world is stopped.
+ */
+typedef void gc_each_fn(void (*fn)(uintptr_t base));
+
+/*
  * Starts the collector where the host has not, on a thread that stays where the calling thread
  * may end, and makes it ready for threads.  sign: asked from then on.  Called once, serialised
  * by the caller.
  * Errors: those of foster_init().
  */
-int gc_start(gc_sign_fn *sign) _must_check_ _nonnull_all_;
+int gc_start(gc_sign_fn *sign, gc_each_fn *each) _must_check_ _nonnull_all_;
 
 /* Bytes of the collector's blocks: objects of ours begin at a multiple of it. */
 size_t gc_block_size(void);
@@ -68,6 +74,9 @@ uint32_t gc_cycles(void);
 
 /* Did the host disable collection? */
 bool gc_disabled(void);
+
+/* Is the collector in leak-finding mode, in which nothing of ours may be made?  Any context. */
+bool gc_finds_leaks(void);
 
 /*
  * Does the collector write-protect its heap and take every fault in it for its own (incremental

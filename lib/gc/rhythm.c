@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "gc/rhythm.h"
 
-#include <stdbool.h>
-
 #ifndef GC_THREADS
 #define GC_THREADS
 #endif
@@ -17,11 +15,9 @@ extern void GC_incr_bytes_allocd(size_t bytes) __attribute__((weak));
 /* How libgc weighs pointer-free bytes against others. */
 #define ATOMIC_WEIGHT 4
 
-/* All guarded by the collector's lock. */
-static size_t ours;				/* bytes of our objects */
-static size_t bias;				/* counted as allocated at the moment */
-static GC_on_collection_event_proc host;	/* the hook that was there before */
-static bool inside;				/* our hook runs; the host's may call it again */
+/* Guarded by the collector's lock. */
+static size_t ours; /* bytes of our objects */
+static size_t bias; /* counted as allocated at the moment */
 
 static size_t weight(void)
 {
@@ -31,41 +27,21 @@ static size_t weight(void)
 	       (GC_is_incremental_mode() ? 2 : 1);
 }
 
-/* Out before libgc adds up what was allocated, in again when it has begun to count anew. */
-static void adjust(GC_EventType event)
+/* Out before libgc adds up what was allocated ... */
+void rhythm_reclaim_starts(void)
 {
-	if (event == GC_EVENT_RECLAIM_START) {
+	if (GC_incr_bytes_allocd)
 		GC_incr_bytes_allocd(-bias);
-		bias = 0;
-	} else if (event == GC_EVENT_RECLAIM_END) {
-		bias = weight();
-		GC_incr_bytes_allocd(bias);
-	}
+	bias = 0;
 }
 
-/* Called by libgc with its lock held. */
-static void GC_CALLBACK on_event(GC_EventType event)
+/* ... and in again when it has begun to count anew. */
+void rhythm_reclaim_ends(void)
 {
-	if (inside)
-		return; /* the host's hook was set after ours and hands on to it */
-	inside = true;
-	adjust(event);
-	if (host)
-		host(event);
-	inside = false;
-}
-
-void rhythm_keep(void)
-{
-	GC_on_collection_event_proc now;
-
 	if (!GC_incr_bytes_allocd)
 		return;
-	now = GC_get_on_collection_event();
-	if (now == on_event)
-		return;
-	host = now;
-	GC_set_on_collection_event(on_event);
+	bias = weight();
+	GC_incr_bytes_allocd(bias);
 }
 
 static void *count_made(void *object)
@@ -83,10 +59,8 @@ static void *count_made(void *object)
 
 void rhythm_object_made(const void *object)
 {
-	if (!GC_incr_bytes_allocd)
-		return;
-	rhythm_keep();
-	(void)GC_call_with_alloc_lock(count_made, (void *)object);
+	if (GC_incr_bytes_allocd)
+		(void)GC_call_with_alloc_lock(count_made, (void *)object);
 }
 
 void rhythm_object_gone(const void *object)

@@ -20,8 +20,9 @@
 
 #include "base/attributes.h"
 
-/* Hooks in; again, when the host has replaced our hook.  Context: no lock. */
-void rhythm_keep(void);
+/* For the hook of events: the collector's lock is held, threads run. */
+void rhythm_reclaim_starts(void);
+void rhythm_reclaim_ends(void);
 
 /* An object of ours has just been made.  Context: no lock. */
 void rhythm_object_made(const void *object) _nonnull_all_;

@@ -85,7 +85,7 @@ static int start_once(void)
 	int r;
 
 	if (!collector_started) {
-		r = gc_start(region_sign);
+		r = gc_start(region_sign, region_each_object);
 		if (r)
 			return r;
 		collector_started = true;

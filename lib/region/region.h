@@ -171,6 +171,9 @@ unsigned int region_user_pins(const struct region *r, uint64_t life) _nonnull_al
 /* The collector's sign (gc_sign_fn): LIVE to DOUBTED, REVOKED to FADING, or nothing. */
 bool region_sign(uintptr_t object);
 
+/* For the collector (gc_each_fn): the objects that region_sign() would keep. */
+void region_each_object(void (*fn)(uintptr_t object));
+
 /* LIVE to REVOKED; -EALREADY.  The caller forbids the memory next. */
 int region_revoke(struct region *r) _must_check_ _nonnull_all_;
 

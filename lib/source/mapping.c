@@ -152,6 +152,8 @@ int mapping_new(const struct mapping_request *rq, void **ret)
 
 	if (!err)
 		err = core_ready();
+	if (!err && gc_finds_leaks())
+		err = -ENOTSUP;
 	if (!err && (rq->survives || gc_owns_faults()))
 		err = guard_install();
 	if (err)

@@ -34,3 +34,8 @@ uintptr_t overlay_base(uintptr_t object)
 {
 	return object + vm_page_size();
 }
+
+uintptr_t overlay_object(uintptr_t base)
+{
+	return base - vm_page_size();
+}

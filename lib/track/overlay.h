@@ -44,4 +44,7 @@ uintptr_t overlay_new(size_t span) _must_check_;
 /* The base of the range of an object, as the sign names it.  Any context. */
 uintptr_t overlay_base(uintptr_t object);
 
+/* The other way. */
+uintptr_t overlay_object(uintptr_t base);
+
 #endif
