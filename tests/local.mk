@@ -4,6 +4,7 @@
 # the second use the null collector, and are built under sanitizers too.
 
 test_support_sources = \
+	tests/region_states.h \
 	tests/support.h \
 	tests/support_process.c \
 	tests/support_region.c \
@@ -29,6 +30,7 @@ core_test_programs = \
 	tests/test_host \
 	tests/test_info \
 	tests/test_init \
+	tests/test_leak \
 	tests/test_lifetime \
 	tests/test_limits \
 	tests/test_map \
@@ -36,6 +38,7 @@ core_test_programs = \
 	tests/test_munmap \
 	tests/test_null_api \
 	tests/test_pin \
+	tests/test_region_invariants \
 	tests/test_region_states \
 	tests/test_registry \
 	tests/test_stats \
@@ -61,6 +64,8 @@ tests_test_info_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_info_LDADD = $(test_libs)
 tests_test_init_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_init_LDADD = $(test_libs)
+tests_test_leak_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
+tests_test_leak_LDADD = $(test_libs)
 tests_test_lifetime_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_lifetime_LDADD = $(test_libs)
 tests_test_limits_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
@@ -80,6 +85,8 @@ tests_test_threads_LDADD = $(test_libs)
 
 tests_test_null_api_CPPFLAGS = $(test_cppflags)
 tests_test_null_api_LDADD = $(null_libs)
+tests_test_region_invariants_CPPFLAGS = $(test_cppflags)
+tests_test_region_invariants_LDADD = $(null_libs)
 tests_test_region_states_CPPFLAGS = $(test_cppflags)
 tests_test_region_states_LDADD = $(null_libs)
 tests_test_registry_CPPFLAGS = $(test_cppflags)
@@ -93,12 +100,17 @@ libtest_support_asan_la_CFLAGS = $(AM_CFLAGS) $(ASAN_CFLAGS)
 asan_libs = libtest-support-asan.la libfoster-asan.la $(CMOCKA_LIBS)
 core_test_programs += \
 	tests/test_null_api_asan \
+	tests/test_region_invariants_asan \
 	tests/test_region_states_asan \
 	tests/test_registry_asan
 tests_test_null_api_asan_SOURCES = tests/test_null_api.c
 tests_test_null_api_asan_CPPFLAGS = $(test_cppflags)
 tests_test_null_api_asan_CFLAGS = $(AM_CFLAGS) $(ASAN_CFLAGS)
 tests_test_null_api_asan_LDADD = $(asan_libs)
+tests_test_region_invariants_asan_SOURCES = tests/test_region_invariants.c
+tests_test_region_invariants_asan_CPPFLAGS = $(test_cppflags)
+tests_test_region_invariants_asan_CFLAGS = $(AM_CFLAGS) $(ASAN_CFLAGS)
+tests_test_region_invariants_asan_LDADD = $(asan_libs)
 tests_test_region_states_asan_SOURCES = tests/test_region_states.c
 tests_test_region_states_asan_CPPFLAGS = $(test_cppflags)
 tests_test_region_states_asan_CFLAGS = $(AM_CFLAGS) $(ASAN_CFLAGS)
@@ -117,12 +129,17 @@ libtest_support_tsan_la_CFLAGS = $(AM_CFLAGS) $(TSAN_CFLAGS)
 tsan_libs = libtest-support-tsan.la libfoster-tsan.la $(CMOCKA_LIBS)
 core_test_programs += \
 	tests/test_null_api_tsan \
+	tests/test_region_invariants_tsan \
 	tests/test_region_states_tsan \
 	tests/test_registry_tsan
 tests_test_null_api_tsan_SOURCES = tests/test_null_api.c
 tests_test_null_api_tsan_CPPFLAGS = $(test_cppflags)
 tests_test_null_api_tsan_CFLAGS = $(AM_CFLAGS) $(TSAN_CFLAGS)
 tests_test_null_api_tsan_LDADD = $(tsan_libs)
+tests_test_region_invariants_tsan_SOURCES = tests/test_region_invariants.c
+tests_test_region_invariants_tsan_CPPFLAGS = $(test_cppflags)
+tests_test_region_invariants_tsan_CFLAGS = $(AM_CFLAGS) $(TSAN_CFLAGS)
+tests_test_region_invariants_tsan_LDADD = $(tsan_libs)
 tests_test_region_states_tsan_SOURCES = tests/test_region_states.c
 tests_test_region_states_tsan_CPPFLAGS = $(test_cppflags)
 tests_test_region_states_tsan_CFLAGS = $(AM_CFLAGS) $(TSAN_CFLAGS)

@@ -131,9 +131,11 @@ static inline struct hidden hidden_of(const void *p)
 	return (struct hidden){ ~(uintptr_t)p };
 }
 
+/* Never earlier than asked for: a compiler could keep what it may compute ahead. */
 static inline void *hidden_show(struct hidden h)
 {
-	return (void *)~h.complement; /* NOLINT(performance-no-int-to-ptr) */
+	__asm__ volatile("" : "+r"(h.complement));
+	return (void *)~h.complement;
 }
 
 /* Overwrites the dead part of the calling thread's stack and the registers of no fixed use. */

@@ -17,50 +17,48 @@ size_t page_size(void)
 struct maps_reader {
 	int fd;
 	size_t used, filled;
-	char buffer[1 << 16];
+	char buffer[1 << 14];
 };
 
-static struct maps_reader maps;
-
-static void maps_open(void)
+static void maps_open(struct maps_reader *maps)
 {
-	maps.fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-	if (maps.fd < 0)
+	maps->fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	if (maps->fd < 0)
 		abort();
-	maps.used = maps.filled = 0;
+	maps->used = maps->filled = 0;
 }
 
-static bool maps_fill(void)
+static bool maps_fill(struct maps_reader *maps)
 {
 	ssize_t got;
 
-	memmove(maps.buffer, maps.buffer + maps.used, maps.filled - maps.used);
-	maps.filled -= maps.used;
-	maps.used = 0;
+	memmove(maps->buffer, maps->buffer + maps->used, maps->filled - maps->used);
+	maps->filled -= maps->used;
+	maps->used = 0;
 	do {
-		got = read(maps.fd, maps.buffer + maps.filled,
-			   sizeof(maps.buffer) - 1 - maps.filled);
+		got = read(maps->fd, maps->buffer + maps->filled,
+			   sizeof(maps->buffer) - 1 - maps->filled);
 	} while (got < 0 && errno == EINTR);
 	if (got <= 0)
 		return false;
-	maps.filled += (size_t)got;
+	maps->filled += (size_t)got;
 	return true;
 }
 
 /* The next line without its newline; NULL at the end. */
-static const char *maps_next(void)
+static const char *maps_next(struct maps_reader *maps)
 {
 	for (;;) {
-		char *start = maps.buffer + maps.used;
-		char *end = memchr(start, '\n', maps.filled - maps.used);
+		char *start = maps->buffer + maps->used;
+		char *end = memchr(start, '\n', maps->filled - maps->used);
 
 		if (end) {
 			*end = '\0';
-			maps.used = (size_t)(end + 1 - maps.buffer);
+			maps->used = (size_t)(end + 1 - maps->buffer);
 			return start;
 		}
-		if (!maps_fill()) {
-			close(maps.fd);
+		if (!maps_fill(maps)) {
+			close(maps->fd);
 			return NULL;
 		}
 	}
@@ -106,11 +104,12 @@ static void maps_parse(const char *text, struct maps_line *line)
 
 bool maps_line_of(struct hidden address, struct maps_line *line)
 {
+	struct maps_reader maps;
 	bool found = false;
 	const char *text;
 
-	maps_open();
-	while ((text = maps_next())) {
+	maps_open(&maps);
+	while ((text = maps_next(&maps))) {
 		if (found || !maps_line_covers(text, address))
 			continue;
 		found = true;
@@ -121,32 +120,35 @@ bool maps_line_of(struct hidden address, struct maps_line *line)
 
 size_t maps_count(void)
 {
+	struct maps_reader maps;
 	size_t count = 0;
 
-	maps_open();
-	while (maps_next())
+	maps_open(&maps);
+	while (maps_next(&maps))
 		count++;
 	return count;
 }
 
 size_t maps_count_inode(uint64_t inode)
 {
+	struct maps_reader maps;
 	size_t count = 0;
 	const char *text;
 
-	maps_open();
-	while ((text = maps_next()))
+	maps_open(&maps);
+	while ((text = maps_next(&maps)))
 		count += maps_inode(text) == inode;
 	return count;
 }
 
 size_t maps_count_named(const char *name)
 {
+	struct maps_reader maps;
 	size_t count = 0;
 	const char *text;
 
-	maps_open();
-	while ((text = maps_next()))
+	maps_open(&maps);
+	while ((text = maps_next(&maps)))
 		count += strstr(maps_name(text), name) != NULL;
 	return count;
 }

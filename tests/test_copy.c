@@ -354,9 +354,13 @@ TEST(a_revoked_surviving_window_faults)
  */
 static void forget_fault(void)
 {
-	char byte;
+	struct sigaction action = { .sa_handler = leap_out }, before;
 
-	assert_fails(EFAULT, foster_copy(&byte, NULL, 1));
+	assert_int_equal(sigaction(SIGSEGV, &action, &before), 0);
+	if (sigsetjmp(out, 1) == 0)
+		load_byte(NULL);
+	memset(&out, 0, sizeof(out)); /* registers, one of which may point there */
+	assert_int_equal(sigaction(SIGSEGV, &before, NULL), 0);
 }
 
 static NOINLINE struct mark make_damaged(void)
