@@ -153,3 +153,34 @@ endif
 check_PROGRAMS += $(core_test_programs)
 TESTS += $(core_test_programs)
 endif
+
+# ------------------------------------------------------------------- failures and stress
+#
+# test_failures counts and fails the calls that foster makes of these functions: the list and
+# tests/failing.c agree.
+
+failing_ldflags = \
+	-Wl,--wrap=mmap -Wl,--wrap=mprotect -Wl,--wrap=madvise -Wl,--wrap=mremap \
+	-Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=open \
+	-Wl,--wrap=ioctl -Wl,--wrap=fcntl -Wl,--wrap=fstat -Wl,--wrap=ftruncate \
+	-Wl,--wrap=fopen -Wl,--wrap=memfd_create -Wl,--wrap=pthread_create \
+	-Wl,--wrap=pthread_key_create -Wl,--wrap=pthread_setspecific \
+	-Wl,--wrap=pthread_atfork -Wl,--wrap=sigaction -Wl,--wrap=GC_generic_malloc \
+	-Wl,--wrap=GC_get_stack_base
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/test_failures tests/test_stress
+TESTS += tests/test_failures tests/test_stress
+
+tests_test_failures_SOURCES = tests/test_failures.c tests/failing.c tests/failing.h
+tests_test_failures_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
+tests_test_failures_LDFLAGS = $(AM_LDFLAGS) $(failing_ldflags)
+tests_test_failures_LDADD = $(test_libs)
+tests_test_stress_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
+tests_test_stress_LDADD = $(test_libs)
+endif
+
+# The long form of the stress.
+soak: tests/test_stress$(EXEEXT)
+	FOSTER_STRESS_SECONDS=600 ./tests/test_stress$(EXEEXT)
+.PHONY: soak
