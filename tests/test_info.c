@@ -390,6 +390,38 @@ static void *collect_on_thread(void *arg UNUSED)
 	return NULL;
 }
 
+static struct moment looking, looked;
+
+static int look_and_wait(const struct foster_info *info, void *arg)
+{
+	*(uint64_t *)arg = info->id;
+	moment_announce(&looking);
+	moment_await(&looked);
+	return 0;
+}
+
+static void *visit_on_thread(void *arg)
+{
+	child_check(foster_for_each(look_and_wait, arg) == 0);
+	return NULL;
+}
+
+/* On a thread whose stack nobody searches, so that the visit alone keeps the region. */
+TEST(a_region_stays_while_an_unknown_thread_looks_at_it)
+{
+	struct mark mark = make_dropped(2);
+	uint64_t seen;
+	pthread_t thread = thread_begin(visit_on_thread, &seen);
+
+	moment_await(&looking);
+	assert_stays(&mark);
+	assert_true(mark_pattern_holds(&mark));
+	moment_announce(&looked);
+	thread_end(thread);
+	assert_int_equal(seen, mark.id);
+	assert_goes(&mark);
+}
+
 static int look_while_others_collect(const struct foster_info *info, void *arg)
 {
 	struct mark *mark = arg;

@@ -216,8 +216,12 @@ TEST(contents_are_intact_after_collections_of_the_host)
 
 TEST(a_region_goes_by_collections_of_the_host_alone)
 {
-	struct mark mark = make_dropped(2);
+	const struct foster_options options = { .size = sizeof(options),
+						.idle_collect_ms = FOSTER_NEVER };
+	struct mark mark;
 
+	assert_int_equal(foster_init(&options), 0);
+	mark = make_dropped(2);
 	for (int i = 0; i < 200 && maps_count_inode(mark.inode); i++) {
 		forget();
 		GC_gcollect();

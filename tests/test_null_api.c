@@ -438,6 +438,7 @@ static void *map_use_close(void *arg)
 		unsigned char *p = foster_mmap(NULL, pages * page_size(), RW, ANON, -1, 0);
 
 		must(p != MAP_FAILED && p[0] == 0);
+		must(gc_null_reach((uintptr_t)p, true));
 		memset(p, 1, pages * page_size());
 		must(foster_info(p, &info) == 0 && info.base == p);
 		must(info.flags & FOSTER_INFO_UNSEEN);
@@ -446,8 +447,8 @@ static void *map_use_close(void *arg)
 			must(foster_munmap(p + page_size(), page_size()) == 0);
 		must(p[0] == 1);
 		must(foster_close(p) == 0);
-		must(foster_close(p) == -EALREADY || !is_known(p));
-		gc_null_reach((uintptr_t)p, false);
+		must(foster_close(p) == -EALREADY);
+		must(gc_null_reach((uintptr_t)p, false));
 	}
 	return NULL;
 }

@@ -162,6 +162,20 @@ TEST(holds_are_counted)
 	assert_int_equal(life_holds(life_at(number)), 0);
 }
 
+/* Wherever the collector looks, foster's own records must be no reason to keep a region. */
+TEST(the_record_of_a_region_holds_no_address_of_it)
+{
+	const uint32_t number = (begin(POOL), make_live());
+	const struct region *r = region_at(number);
+	const uintptr_t low = region_base(r) - page_size();
+	uintptr_t word;
+
+	for (size_t i = 0; i + sizeof(word) <= sizeof(*r); i += 4) {
+		memcpy(&word, (const char *)r + i, sizeof(word));
+		assert_false(word - low <= span() + 2 * page_size());
+	}
+}
+
 TEST(only_the_user_s_bytes_are_found)
 {
 	const struct vm_what what = { PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 };
