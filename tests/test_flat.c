@@ -93,7 +93,7 @@ static void check_flat(make_fn *make, size_t bytes, size_t warm_up, size_t count
 {
 	const uint64_t start = now_ms();
 	/* Of large ranges libgc's heap holds some dozens before it is settled: addresses only. */
-	const size_t room_kib = bytes >= 1 << 20 ? 2 << 20 : 256 << 10;
+	const size_t room_kib = bytes >= 1 << 20 ? 6 << 20 : 256 << 10;
 	struct figures before, most;
 
 	assert_int_equal(foster_init(NULL), 0);

@@ -572,6 +572,7 @@ FOSTER_PUBLIC FOSTER_NONNULL(2) int foster_holders(const void *p, foster_holder_
  * Errors:
  *   -EFAULT  a byte could not be read, or not be written; @dst may have been written up to there
  *   -EINVAL  @n is more than PTRDIFF_MAX
+ *   -ENOMEM  no memory for the handler; the first call only
  * Context: any thread; async-signal-safe after the first call, but not while the collector is in
  *   incremental mode.
  * Since: 0.1
@@ -583,7 +584,9 @@ FOSTER_PUBLIC int foster_copy(void *dst, const void *src, size_t n);
  * @dst, @src, @n: as for foster_copy().
  *
  * Returns: the number of bytes that were copied, from the start; @n when all could be read.
- * Errors: -EINVAL @n is more than PTRDIFF_MAX
+ * Errors:
+ *   -EINVAL  @n is more than PTRDIFF_MAX
+ *   -ENOMEM  as foster_copy()
  * Context: as foster_copy().
  * Since: 0.1
  */

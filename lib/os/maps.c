@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -58,27 +61,59 @@ static int open_maps(void)
 	return none;
 }
 
+/* Is the descriptor one of a file of proc named maps?  Then it is ours. */
+static bool is_maps(int fd)
+{
+	char link[64], target[64];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, target, sizeof(target) - 1);
+	if (n < 0)
+		return false;
+	target[n] = '\0';
+	return strncmp(target, "/proc/", 6) == 0 && strcmp(target + n - 5, "/maps") == 0;
+}
+
 static int ask(int fd, uintptr_t addr, struct query *q)
 {
 	*q = (struct query){ .size = sizeof(*q), .addr = addr };
 	return ioctl(fd, QUERY, q) == 0 ? 0 : -errno;
 }
 
-/* A host that closes all descriptors closed ours too, and the number may be another's now. */
+static bool is_answer(int r)
+{
+	return r == 0 || r == -ENOENT;
+}
+
+/*
+ * A kernel that does not know the question: ENOTTY, on a descriptor that is ours for sure.  Any
+ * other failure may pass.
+ */
+static int give_up(int fd, int err)
+{
+	if (err == -ENOTTY && atomic_compare_exchange_strong(&maps_fd, &fd, UNSUPPORTED))
+		close(fd);
+	return -ENOSYS;
+}
+
+/*
+ * The descriptor did not answer.  A host that closes all descriptors closed ours too, and the
+ * number may be another's now: it is left alone, and a new one is opened.
+ */
 static int ask_anew(int old, uintptr_t addr, struct query *q)
 {
+	bool was_ours = old >= 0 && is_maps(old);
+	int none = old;
 	int fd, r;
 
-	(void)atomic_compare_exchange_strong(&maps_fd, &old, NONE);
+	if (atomic_compare_exchange_strong(&maps_fd, &none, NONE) && was_ours)
+		close(old);
 	fd = open_maps();
 	if (fd < 0)
 		return -ENOSYS;
 	r = ask(fd, addr, q);
-	if (r == 0 || r == -ENOENT)
-		return r;
-	if (atomic_compare_exchange_strong(&maps_fd, &fd, UNSUPPORTED))
-		close(fd);
-	return -ENOSYS;
+	return is_answer(r) ? r : give_up(fd, r);
 }
 
 int maps_at(uintptr_t addr, struct maps_entry *entry)
@@ -90,7 +125,7 @@ int maps_at(uintptr_t addr, struct maps_entry *entry)
 	if (fd == UNSUPPORTED)
 		return -ENOSYS;
 	r = fd == NONE ? -EBADF : ask(fd, addr, &q);
-	if (r && r != -ENOENT)
+	if (!is_answer(r))
 		r = ask_anew(fd, addr, &q);
 	if (r)
 		return r;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <foster/foster.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/attributes.h"
@@ -15,9 +16,7 @@
  * The collector must forget a thread before its stack goes.  A destructor of thread-specific data
  * does that for threads that end without a word; its value says no more than "attached".
  */
-static pthread_key_t key;
-static pthread_once_t key_once = PTHREAD_ONCE_INIT;
-static int key_error;
+static _Atomic unsigned int key; /* and one more, so that 0 is none */
 static __thread bool attached;
 
 static void at_thread_exit(_unused_ void *value)
@@ -26,9 +25,22 @@ static void at_thread_exit(_unused_ void *value)
 	gc_thread_leave();
 }
 
-static void make_key(void)
+/*
+ * Not pthread_once(): what failed for lack of keys may succeed another time.  Not a lock: a child
+ * of fork might inherit it.
+ */
+static int need_key(void)
 {
-	key_error = thread_at_exit(&key, at_thread_exit);
+	unsigned int none = 0;
+	pthread_key_t mine;
+	int err;
+
+	if (key)
+		return 0;
+	err = thread_at_exit(&mine, at_thread_exit);
+	if (!err && !atomic_compare_exchange_strong(&key, &none, mine + 1))
+		pthread_key_delete(mine); /* another thread was faster */
+	return err;
 }
 
 static int attach(void)
@@ -37,13 +49,12 @@ static int attach(void)
 
 	if (r)
 		return r;
-	pthread_once(&key_once, make_key);
-	if (key_error)
-		return key_error;
-	r = gc_thread_enter();
+	r = need_key();
+	if (!r)
+		r = gc_thread_enter();
 	if (r)
 		return r;
-	r = -pthread_setspecific(key, &attached);
+	r = -pthread_setspecific(key - 1, &attached);
 	if (r)
 		gc_thread_leave();
 	attached = r == 0;
@@ -59,7 +70,7 @@ FOSTER_EXPORT int foster_thread_detach(void)
 {
 	if (!attached)
 		return result(-EINVAL);
-	pthread_setspecific(key, NULL);
+	pthread_setspecific(key - 1, NULL);
 	attached = false;
 	gc_thread_leave();
 	return 0;

@@ -14,6 +14,7 @@ struct identity identity_of(uintptr_t start)
 	if (maps_at(start, &entry))
 		return (struct identity){ 0 };
 	return (struct identity){
+		.known = true,
 		.device = entry.device,
 		.inode = entry.inode,
 		.offset = entry.offset + (start - entry.start),
@@ -39,6 +40,8 @@ bool identity_holds(const struct region *r)
 	struct maps_entry entry;
 	int err;
 
+	if (!r->identity.known)
+		return true;
 	for (uintptr_t addr = pages.start; addr < pages.end; addr = entry.end) {
 		err = maps_at(addr, &entry);
 		if (err == -ENOSYS)

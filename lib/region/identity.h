@@ -19,10 +19,14 @@
 struct region;
 
 struct identity {
+	bool known; /* the kernel told */
 	uint64_t device;
-	uint64_t inode; /* 0: no file, or the kernel does not tell */
+	uint64_t inode; /* 0: no file */
 	uint64_t offset;
 };
+
+/* Private anonymous memory, for which nobody need be asked. */
+#define IDENTITY_ANONYMOUS ((struct identity){ .known = true })
 
 /* Of the mapping that begins at start. */
 struct identity identity_of(uintptr_t start);

@@ -167,7 +167,9 @@ int mapping_new(const struct mapping_request *rq, void **ret)
 	facts.delta = shift_of(&plan, base) + rq->delta;
 	user = base + facts.delta;
 	/* Shared memory has a file of its own even if the user named none. */
-	if (!(rq->what.flags & MAP_ANONYMOUS) || !(rq->what.flags & MAP_PRIVATE))
+	if ((rq->what.flags & MAP_ANONYMOUS) && (rq->what.flags & MAP_PRIVATE))
+		facts.identity = IDENTITY_ANONYMOUS;
+	else
 		facts.identity = identity_of(base + shift_of(&plan, base));
 	*ret = (void *)user;
 	region_born(number, &facts);
