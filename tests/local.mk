@@ -25,6 +25,7 @@ core_test_programs = \
 	tests/test_copy \
 	tests/test_disown \
 	tests/test_file \
+	tests/test_finalizers \
 	tests/test_flat \
 	tests/test_fork \
 	tests/test_host \
@@ -54,6 +55,8 @@ tests_test_disown_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_disown_LDADD = $(test_libs)
 tests_test_file_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_file_LDADD = $(test_libs)
+tests_test_finalizers_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
+tests_test_finalizers_LDADD = $(test_libs)
 tests_test_flat_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_flat_LDADD = $(test_libs)
 tests_test_fork_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)

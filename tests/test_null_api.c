@@ -86,6 +86,21 @@ TEST(a_released_range_is_inaccessible_until_it_is_used_again)
 	assert_int_equal(q[2 * page_size() - 1], 0);
 }
 
+TEST(a_large_range_is_used_again_for_its_size_only)
+{
+	unsigned char *p, *q;
+
+	begin(0);
+	p = map_pages(90);
+	drop(p);
+	assert_int_equal(foster_collect(-1), 1);
+	q = map_pages(70);
+	assert_ptr_not_equal(q, p);
+	assert_int_equal(stats_now().reused, 0);
+	assert_ptr_equal(map_pages(90), p);
+	assert_int_equal(stats_now().reused, 1);
+}
+
 TEST(without_a_pool_the_collector_gets_the_object_back)
 {
 	size_t before;

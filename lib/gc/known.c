@@ -14,7 +14,11 @@
 
 /* Guards the list.  A leaf: only malloc's lock nests in it, and no collector is called. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pid_t *tids;
+struct thread {
+	pid_t tid;
+	int blocked; /* looks in a row, of the series that is going on */
+};
+static struct thread *threads;
 static size_t count;
 static size_t room;
 
@@ -27,26 +31,31 @@ static void remove_tid(pid_t tid)
 {
 	pthread_mutex_lock(&lock);
 	for (size_t i = 0; i < count; i++)
-		if (tids[i] == tid)
-			tids[i--] = tids[--count];
+		if (threads[i].tid == tid)
+			threads[i--] = threads[--count];
 	pthread_mutex_unlock(&lock);
 }
 
-static void add_tid(pid_t tid)
+/* False: no memory. */
+static bool add_tid(pid_t tid)
 {
+	bool done;
+
 	pthread_mutex_lock(&lock);
 	if (count == room) {
 		size_t more = room ? 2 * room : 16;
-		pid_t *larger = realloc(tids, more * sizeof(*tids));
+		struct thread *larger = realloc(threads, more * sizeof(*threads));
 
 		if (larger) {
-			tids = larger;
+			threads = larger;
 			room = more;
 		}
 	}
-	if (count < room)
-		tids[count++] = tid;
+	done = count < room;
+	if (done)
+		threads[count++] = (struct thread){ .tid = tid };
 	pthread_mutex_unlock(&lock);
+	return done;
 }
 
 void known_forget(void)
@@ -74,31 +83,37 @@ void known_note(void)
 	/* Without word of its end a number would stay for whoever gets it next. */
 	if (!key_made || pthread_setspecific(key, &noted))
 		return;
-	noted = thread_tid();
-	add_tid(noted);
+	if (add_tid(thread_tid()))
+		noted = thread_tid();
 }
 
-static bool any_blocks(void)
+/* One look at all.  True: some thread has blocked a signal in every look of the series so far. */
+static bool look(int nth)
 {
 	int signals[GC_SIGNALS];
-	bool blocks = false;
+	bool suspect = false;
 
 	gc_signals(signals);
 	pthread_mutex_lock(&lock);
-	for (size_t i = 0; i < count && !blocks; i++)
-		blocks = thread_blocks(tids[i], signals, GC_SIGNALS);
+	for (size_t i = 0; i < count; i++) {
+		if (nth > 0 && threads[i].blocked < nth)
+			continue;
+		threads[i].blocked = thread_blocks(threads[i].tid, signals, GC_SIGNALS) ?
+					     nth + 1 : 0;
+		suspect |= threads[i].blocked != 0;
+	}
 	pthread_mutex_unlock(&lock);
-	return blocks;
+	return suspect;
 }
 
 /*
- * A thread that is just leaving the handlers of the collection before has them blocked too, but
- * not for long.
+ * A thread that is in the handlers of a collection, that is being made or that ends has them
+ * blocked too, but not for long.
  */
 bool known_blocks(void)
 {
 	for (int i = 0; i < LOOKS; i++) {
-		if (!any_blocks())
+		if (!look(i))
 			return false;
 		thread_nap(LOOK_NS);
 	}

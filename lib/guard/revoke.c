@@ -69,7 +69,8 @@ static int munmap_held(struct region *r, uintptr_t start, uintptr_t end)
 	err = check_pages(r);
 	if (!err)
 		err = region_revoke_part(r, start, end, &whole);
-	return whole ? close_region(r) : err;
+	/* The last accessible page: all of the range is forbidden already. */
+	return whole ? region_revoke(r) : err;
 }
 
 static int munmap_checked(uintptr_t start, size_t len)

@@ -616,7 +616,9 @@ static void end_owned(uint32_t number)
 	struct region *r = region_at(number);
 
 	SET(r->closed, false);
-	if (vm_forbid(region_base(r), region_span(r)) || !pool_range(number))
+	if (vm_forbid(region_base(r), region_span(r)))
+		lose(r);
+	else if (!pool_range(number))
 		(void)give_back(number);
 }
 

@@ -99,6 +99,7 @@ static int map_window(int fd, const struct foster_map_opts *o, void **ret)
 		.delta = (size_t)(o->offset % vm_page_size()),
 		.len = o->length,
 		.source = FOSTER_SOURCE_PATH,
+		.advice = o->advice,
 		.survives = o->flags & FOSTER_MAP_SURVIVE,
 		.on_damage = o->on_damage,
 		.damage_arg = o->damage_arg,
@@ -106,19 +107,6 @@ static int map_window(int fd, const struct foster_map_opts *o, void **ret)
 
 	rq.what.off = (off_t)(o->offset - rq.delta);
 	return mapping_new(&rq, ret);
-}
-
-/* A region whose window cannot be advised as asked is no region. */
-static int advise(void *p, const struct foster_map_opts *o)
-{
-	uintptr_t start = (uintptr_t)p - (uintptr_t)p % vm_page_size();
-	int r = 0;
-
-	if (o->advice != MADV_NORMAL)
-		r = vm_advise(start, vm_round_up((uintptr_t)p - start + o->length), o->advice);
-	if (r)
-		(void)foster_close(p);
-	return r;
 }
 
 static int map_fd(int fd, struct foster_map_opts *o, void **ret)
@@ -130,8 +118,6 @@ static int map_fd(int fd, struct foster_map_opts *o, void **ret)
 		r = fit_window(o, size);
 	if (!r)
 		r = map_window(fd, o, ret);
-	if (!r)
-		r = advise(*ret, o);
 	return r;
 }
 

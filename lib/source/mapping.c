@@ -98,22 +98,43 @@ static struct vm_what unmerged(const struct plan *plan)
 	return what;
 }
 
+/*
+ * The mapping, as it was asked for.  On failure the range is as it was, or forbidden, or *lost:
+ * not ours to touch any more.
+ */
+static int lay(const struct plan *plan, uintptr_t start, bool *lost)
+{
+	struct vm_what what = unmerged(plan);
+	int err = vm_lay(start, plan->bytes, &what);
+
+	*lost = err == -ENOTRECOVERABLE;
+	if (err)
+		return *lost ? -ENOMEM : err;
+	if (plan->rq->advice)
+		err = vm_advise(start, plan->bytes, plan->rq->advice);
+	/* What cannot be advised as asked is no region. */
+	if (err)
+		*lost = vm_forbid(start, plan->bytes) != 0;
+	return err;
+}
+
 /* 0, or a negative errno with nothing left behind. */
 static int map_once(const struct plan *plan, uint32_t *number)
 {
-	struct vm_what what = unmerged(plan);
 	int err = newborn(plan, number);
-	uintptr_t base;
+	bool lost = false;
+	uintptr_t start;
 
 	if (!*number)
 		return err;
 	FOSTER_SYNC("newborn");
-	base = region_base(region_at(*number));
+	start = region_base(region_at(*number));
+	start += shift_of(plan, start);
 	if (!err)
-		err = vm_lay(base + shift_of(plan, base), plan->bytes, &what);
+		err = lay(plan, start, &lost);
 	if (err)
-		region_stillborn(*number, err == -ENOTRECOVERABLE);
-	return err == -ENOTRECOVERABLE ? -ENOMEM : err;
+		region_stillborn(*number, lost);
+	return err;
 }
 
 /* Short of memory, addresses or mappings, what is unreachable may be in the way. */

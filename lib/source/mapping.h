@@ -15,6 +15,7 @@ struct mapping_request {
 	size_t delta;	     /* from the first page's start to the user's first byte */
 	size_t len;	     /* bytes of the user, not 0; delta + len fits after rounding */
 	unsigned int source; /* enum foster_source */
+	int advice;	     /* of madvise(2), for its pages; 0: none */
 	bool survives;	     /* the truncation of its file */
 	foster_damage_fn *on_damage;
 	void *damage_arg;
