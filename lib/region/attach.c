@@ -21,6 +21,8 @@ static __thread bool attached;
 
 static void at_thread_exit(_unused_ void *value)
 {
+	if (!attached)
+		return; /* detached in time */
 	attached = false;
 	gc_thread_leave();
 }

@@ -49,6 +49,7 @@
  *   NEWBORN    RELEASING  region_stillborn() the mapping was refused
  *   NEWBORN    DISOWNED   region_stillborn() and the range was lost
  *   LIVE       DOUBTED    region_sign()      no pointer seen, no pin, no hold
+ *   LIVE       DOUBTED    region_doubt()     its maker failed after its birth
  *   DOUBTED    LIVE       region_change()    a caller has a pointer
  *                         region_hold_number()    foster_for_each() shows it
  *   DOUBTED    RELEASING  region_settle()    still in doubt when the reaper looks
@@ -469,6 +470,18 @@ bool region_sign(uintptr_t object)
 	if (!(life & LIFE_QUEUED) && doubt_put(number))
 		reaper_ring();
 	return true;
+}
+
+void region_doubt(uint32_t number)
+{
+	struct region *r = region_at(number);
+	uint64_t life = life_of(r);
+
+	/* A visit of foster_for_each() may hold it: then the collector will find out. */
+	if (life_state(life) == LIFE_LIVE && !life_holds(life) && !(life & LIFE_QUEUED) &&
+	    life_swap(&r->life, &life, life_with(life, LIFE_DOUBTED) | LIFE_QUEUED) &&
+	    doubt_put(number))
+		reaper_ring();
 }
 
 bool region_settle(uint32_t number)

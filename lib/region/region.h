@@ -126,6 +126,9 @@ uint32_t region_create(size_t span) _must_check_;
 /* NEWBORN to LIVE.  The caller has the address in a register or on its stack, and keeps it. */
 void region_born(uint32_t number, const struct region_facts *facts) _nonnull_all_;
 
+/* LIVE to DOUBTED: a region whose address nobody has been given. */
+void region_doubt(uint32_t number);
+
 /* NEWBORN to gone: the mapping was refused.  lost: the range is not ours any more. */
 void region_stillborn(uint32_t number, bool lost);
 

@@ -98,31 +98,11 @@ static struct vm_what unmerged(const struct plan *plan)
 	return what;
 }
 
-/*
- * The mapping, as it was asked for.  On failure the range is as it was, or forbidden, or *lost:
- * not ours to touch any more.
- */
-static int lay(const struct plan *plan, uintptr_t start, bool *lost)
-{
-	struct vm_what what = unmerged(plan);
-	int err = vm_lay(start, plan->bytes, &what);
-
-	*lost = err == -ENOTRECOVERABLE;
-	if (err)
-		return *lost ? -ENOMEM : err;
-	if (plan->rq->advice)
-		err = vm_advise(start, plan->bytes, plan->rq->advice);
-	/* What cannot be advised as asked is no region. */
-	if (err)
-		*lost = vm_forbid(start, plan->bytes) != 0;
-	return err;
-}
-
 /* 0, or a negative errno with nothing left behind. */
 static int map_once(const struct plan *plan, uint32_t *number)
 {
+	struct vm_what what = unmerged(plan);
 	int err = newborn(plan, number);
-	bool lost = false;
 	uintptr_t start;
 
 	if (!*number)
@@ -131,10 +111,10 @@ static int map_once(const struct plan *plan, uint32_t *number)
 	start = region_base(region_at(*number));
 	start += shift_of(plan, start);
 	if (!err)
-		err = lay(plan, start, &lost);
+		err = vm_lay(start, plan->bytes, &what);
 	if (err)
-		region_stillborn(*number, lost);
-	return err;
+		region_stillborn(*number, err == -ENOTRECOVERABLE);
+	return err == -ENOTRECOVERABLE ? -ENOMEM : err;
 }
 
 /* Short of memory, addresses or mappings, what is unreachable may be in the way. */
@@ -154,6 +134,26 @@ static void keep_pace(size_t bytes)
 	reaper_notice();
 	if (pace_note(bytes))
 		reaper_pace();
+}
+
+/*
+ * What cannot be advised as asked is no region: nobody is given its address, and the reaper
+ * releases it.  Not here and now, for that could fail.
+ */
+static int advise(const struct mapping_request *rq, uint32_t number,
+		  struct region_facts *facts)
+{
+	uintptr_t user = region_base(region_at(number)) + facts->delta;
+	int err = 0;
+
+	if (rq->advice)
+		err = vm_advise(user - rq->delta, vm_round_up(rq->delta + rq->len), rq->advice);
+	if (!err)
+		return 0;
+	facts->unseen = false;
+	region_born(number, facts);
+	region_doubt(number);
+	return err;
 }
 
 int mapping_new(const struct mapping_request *rq, void **ret)
@@ -192,6 +192,9 @@ int mapping_new(const struct mapping_request *rq, void **ret)
 		facts.identity = IDENTITY_ANONYMOUS;
 	else
 		facts.identity = identity_of(base + shift_of(&plan, base));
+	err = advise(rq, number, &facts);
+	if (err)
+		return err;
 	*ret = (void *)user;
 	region_born(number, &facts);
 	keep_pace(plan.bytes);
