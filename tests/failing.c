@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Calls that fail on demand: see failing.h.  The list here and --wrap in local.mk agree. */
+/* Calls that fail on demand: see failing.h.  The list is that of --wrap in local.mk. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -72,7 +72,7 @@ static bool fails(const char *name)
 	return true;
 }
 
-/* Defines __wrap_name(), which fails with errno and a value, or calls the function itself. */
+/* Defines __wrap_name(), which fails with errno and a value, or calls the function. */
 #define WRAP(type, name, value, error, parameters, arguments) \
 	type __real_##name parameters;                        \
 	type __wrap_##name parameters;                        \
@@ -85,11 +85,11 @@ static bool fails(const char *name)
 	}
 
 /* The same for functions that return their error and leave errno alone. */
-#define WRAP_RETURNING(type, name, error, parameters, arguments) \
-	type __real_##name parameters;                           \
-	type __wrap_##name parameters;                           \
-	type __wrap_##name parameters                            \
-	{                                                        \
+#define WRAP_RETURNING(type, name, error, parameters, arguments)         \
+	type __real_##name parameters;                                   \
+	type __wrap_##name parameters;                                   \
+	type __wrap_##name parameters                                    \
+	{                                                                \
 		return fails(#name) ? (error) : __real_##name arguments; \
 	}
 
@@ -109,9 +109,10 @@ WRAP(int, sigaction, -1, EINVAL,
      (number, action, old))
 
 WRAP_RETURNING(int, pthread_create, EAGAIN,
-	       (pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg),
+	       (pthread_t * thread, const pthread_attr_t *attr, void *(*fn)(void *),
+		void *arg),
 	       (thread, attr, fn, arg))
-WRAP_RETURNING(int, pthread_key_create, EAGAIN, (pthread_key_t *key, void (*fn)(void *)),
+WRAP_RETURNING(int, pthread_key_create, EAGAIN, (pthread_key_t * key, void (*fn)(void *)),
 	       (key, fn))
 WRAP_RETURNING(int, pthread_setspecific, ENOMEM, (pthread_key_t key, const void *value),
 	       (key, value))
@@ -120,7 +121,8 @@ WRAP_RETURNING(int, pthread_atfork, ENOMEM,
 	       (prepare, parent, child))
 
 WRAP_RETURNING(void *, GC_generic_malloc, NULL, (size_t bytes, int kind), (bytes, kind))
-WRAP_RETURNING(int, GC_get_stack_base, GC_UNIMPLEMENTED, (struct GC_stack_base *base), (base))
+WRAP_RETURNING(int, GC_get_stack_base, GC_UNIMPLEMENTED, (struct GC_stack_base * base),
+	       (base))
 
 /* A refused munmap() of all of a mapping does not happen; of a part of one, not here. */
 
@@ -184,10 +186,14 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	va_start(args, request);
 	arg = va_arg(args, void *);
 	va_end(args);
-	if (!atomic_load(&old_kernel) && !fails("ioctl"))
-		return __real_ioctl(fd, request, arg);
-	errno = ENOTTY;
-	return -1;
+	if (atomic_load(&old_kernel)) {
+		errno = ENOTTY;
+		return -1;
+	}
+	/* A host that closes all descriptors. */
+	if (fails("ioctl"))
+		close(fd);
+	return __real_ioctl(fd, request, arg);
 }
 
 int __real_memfd_create(const char *name, unsigned int flags);

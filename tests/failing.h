@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Calls that fail on demand.  A program that links failing.c, with the linker's --wrap for each
- * function that it lists, counts the calls which foster makes of them while armed, on any thread,
- * and fails one.  The collector and the C library, which are linked as shared libraries, are not
- * counted.  So nothing of the test's own may run between arming and disarming.
+ * Calls that fail on demand.  A program that links failing.c, with the linker's --wrap
+ * for each function that it lists, counts the calls which foster makes of them while
+ * armed, on any thread, and fails one.  The collector and the C library, which are linked as shared
+ * libraries, are not counted.  So nothing of the test's own may run between arming and
+ * disarming.
  */
 #ifndef FOSTER_TESTS_FAILING_H
 #define FOSTER_TESTS_FAILING_H
@@ -11,7 +12,7 @@
 #include <stdbool.h>
 
 enum failing_how {
-	FAIL_ONE,     /* the one call after those that succeed */
+	FAIL_ONE,	/* the one call after those that succeed */
 	FAIL_ALL_LATER, /* that one and all that follow */
 };
 
@@ -25,8 +26,8 @@ unsigned int failing_disarm(void);
 const char *failing_first(void);
 
 /*
- * From here on as on an old kernel, armed or not: no query of a single mapping, and nothing to
- * try out what a refused MAP_FIXED does.
+ * From here on as on an old kernel, armed or not: no query of a single mapping, and
+ * nothing to try out what a refused MAP_FIXED does.
  */
 void failing_old_kernel(void);
 

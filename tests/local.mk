@@ -39,6 +39,7 @@ core_test_programs = \
 	tests/test_munmap \
 	tests/test_null_api \
 	tests/test_pin \
+	tests/test_reentry \
 	tests/test_region_invariants \
 	tests/test_region_states \
 	tests/test_registry \
@@ -81,6 +82,8 @@ tests_test_munmap_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_munmap_LDADD = $(test_libs)
 tests_test_pin_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_pin_LDADD = $(test_libs)
+tests_test_reentry_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
+tests_test_reentry_LDADD = $(test_libs)
 tests_test_stats_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_stats_LDADD = $(test_libs)
 tests_test_threads_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
@@ -175,7 +178,10 @@ if HAVE_CMOCKA
 check_PROGRAMS += tests/test_failures tests/test_stress
 TESTS += tests/test_failures tests/test_stress
 
-tests_test_failures_SOURCES = tests/test_failures.c tests/failing.c tests/failing.h
+tests_test_failures_SOURCES = \
+	tests/failing.c tests/failing.h \
+	tests/sweep.c tests/sweep.h \
+	tests/test_failures.c
 tests_test_failures_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_failures_LDFLAGS = $(AM_LDFLAGS) $(failing_ldflags)
 tests_test_failures_LDADD = $(test_libs)
