@@ -18,8 +18,12 @@
  *             On failure nothing has changed and no output has been written.
  *   Threads   every function may be called from any thread, known to the collector or not.
  *   Locks     no lock of foster is held when code of yours runs, nor while foster calls the
- *             collector, but for its own start in foster_init().  Functions that may allocate from the collector say so: such a call
- *             may run the finalizers of the host, as any GC_malloc() does.
+ *             collector, but for its own start in foster_init().  Functions that may allocate
+ *             from the collector say so: such a call may run the finalizers of the host, as any
+ *             GC_malloc() does.
+ *   Waiting   code of yours that runs on foster's thread (callbacks, and finalizers of the host
+ *             when foster collects) must not wait for a thread that the collector does not know
+ *             and that maps: that thread may be waiting for foster's.
  *   Signals   async-signal-safe only where the comment says so.
  *   fork      the child has what the parent had, and may use, close and collect it; foster's
  *             thread is not there until it is needed.

@@ -9,8 +9,11 @@
 #include "gc/gc.h"
 #include "os/thread.h"
 
-#define LOOKS 20
-#define LOOK_NS (NS_PER_MS / 2)
+/* Some 200 ms in all: on a busy machine a thread may wait so long for a processor. */
+#define LOOKS 60
+#define LOOKS_QUICK 20
+#define LOOK_QUICK_NS (NS_PER_MS / 2)
+#define LOOK_SLOW_NS (5 * NS_PER_MS)
 
 /* Guards the list.  A leaf: only malloc's lock nests in it, and no collector is called. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -115,7 +118,7 @@ bool known_blocks(void)
 	for (int i = 0; i < LOOKS; i++) {
 		if (!look(i))
 			return false;
-		thread_nap(LOOK_NS);
+		thread_nap(i < LOOKS_QUICK ? LOOK_QUICK_NS : LOOK_SLOW_NS);
 	}
 	return true;
 }
