@@ -5,8 +5,8 @@
  *   1  fo_assert(): costs a load and a compare
  *   2  fo_assert_full() too: may walk a structure; the level of the test builds
  *
- * They state what this library promises itself.  A mistake of a caller is an error code, never
- * an assertion.
+ * They state what this library promises itself.  A mistake of a caller is an error code,
+ * never an assertion.
  */
 #ifndef FOSTER_BASE_CHECK_H
 #define FOSTER_BASE_CHECK_H

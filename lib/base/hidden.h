@@ -2,10 +2,11 @@
 /*
  * Addresses that are no evidence.
  *
- * A collector, and foster's own search, take every word that looks like a pointer for one.  What
- * foster remembers about a region must not be the region's last reference, so addresses rest in
- * memory complemented: the complement of a user address has its top bits set and is no address
- * of user space.  (libgc hides pointers in the same way: GC_HIDE_POINTER.)
+ * A collector, and foster's own search, take every word that looks like a pointer for
+ * one.  What foster remembers about a region must not be the region's last reference, so
+ * addresses rest in memory complemented: the complement of a user address has its top
+ * bits set and is no address of user space.  (libgc hides pointers in the same way:
+ * GC_HIDE_POINTER.)
  */
 #ifndef FOSTER_BASE_HIDDEN_H
 #define FOSTER_BASE_HIDDEN_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The error convention of the public functions, at the one place where an internal negative
- * errno becomes a public one.  Inside, functions return negative errnos and leave errno alone.
+ * The error convention of the public functions, at the one place where an internal
+ * negative errno becomes a public one.  Inside, functions return negative errnos and
+ * leave errno alone.
  */
 #ifndef FOSTER_BASE_RESULT_H
 #define FOSTER_BASE_RESULT_H
@@ -27,9 +28,9 @@ static inline void *result_null(int r)
 }
 
 /*
- * What a caller's sized struct (size first) holds is brought into ours: missing members are
- * zero.  min is the size of the struct's first version.  Returns -EINVAL if it is smaller than
- * that, -E2BIG if it sets members that we do not know.
+ * What a caller's sized struct (size first) holds is brought into ours: missing members
+ * are zero.  min is the size of the struct's first version.  Returns -EINVAL if it is
+ * smaller than that, -E2BIG if it sets members that we do not know.
  */
 static inline int sized_in(void *ours, size_t ours_size, const void *theirs, size_t min)
 {
@@ -49,8 +50,8 @@ static inline int sized_in(void *ours, size_t ours_size, const void *theirs, siz
 }
 
 /*
- * The way back: fills as much of the caller's struct as it has room for, and leaves its size
- * member alone; what is there beyond ours becomes zero.
+ * The way back: fills as much of the caller's struct as it has room for, and leaves its
+ * size member alone; what is there beyond ours becomes zero.
  */
 static inline int sized_out(void *theirs, const void *ours, size_t ours_size, size_t min)
 {

@@ -25,7 +25,9 @@ static int add_chunk(struct stable *s, uint32_t index)
 	chunk = calloc(count, sizeof(uint32_t) + s->element_bytes);
 	if (!chunk)
 		return -ENOMEM;
-	/* Pairs with the acquire in stable_at(): who has a number sees zeroed elements. */
+	/*
+	 * Pairs with the acquire in stable_at(): who has a number sees zeroed elements.
+	 */
 	atomic_store_explicit(&s->chunk[index], chunk, memory_order_release);
 	return 0;
 }

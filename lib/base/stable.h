@@ -2,10 +2,10 @@
 /*
  * Numbered elements whose memory never moves and is never given back.
  *
- * A reader without a lock, or in a signal handler, may hold a number that has been freed and
- * given out again meanwhile: it then reads a valid element of the same type, and whoever uses it
- * must be able to tell (a generation, a range check).  That is the price for reading without
- * counting references.
+ * A reader without a lock, or in a signal handler, may hold a number that has been freed
+ * and given out again meanwhile: it then reads a valid element of the same type, and
+ * whoever uses it must be able to tell (a generation, a range check).  That is the price
+ * for reading without counting references.
  *
  *   number   1 .. : the chunk in the upper bits, the element in the lower; 0 is no element
  *   chunk    [ links of free elements | elements, zeroed at first ]
@@ -35,7 +35,10 @@ struct stable {
 
 #define STABLE_INIT(type, bits) { .element_bytes = sizeof(type), .chunk_bits = (bits), .end = 1 }
 
-/* A free number; 0 without memory or beyond STABLE_CHUNKS.  The element is as it was left. */
+/*
+ * A free number; 0 without memory or beyond STABLE_CHUNKS.  The element is as it was
+ * left.
+ */
 uint32_t stable_new(struct stable *s) _must_check_ _nonnull_all_;
 
 /* Gives a number back.  Readers may still look at the element. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Named points at which a test may stop a thread, to force a race instead of hoping for it.
- * They are nothing in an installed library.
+ * Named points at which a test may stop a thread, to force a race instead of hoping for
+ * it. They are nothing in an installed library.
  */
 #ifndef FOSTER_BASE_SYNC_H
 #define FOSTER_BASE_SYNC_H

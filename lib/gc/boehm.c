@@ -2,11 +2,11 @@
 /*
  * libgc behind gc/gc.h.
  *
- * The sign of unreachability is a disclaim procedure (gc/gc_disclaim.h) of an object kind of our
- * own.  libgc asks it for each unmarked object of the kind when it reclaims, which is after it
- * has marked all that finalizable objects will still see; so one collection answers what would
- * take two with finalizers, nothing is registered per object, and nobody else's registration
- * can replace ours (doc/DECISIONS.md).
+ * The sign of unreachability is a disclaim procedure (gc/gc_disclaim.h) of an object kind
+ * of our own.  libgc asks it for each unmarked object of the kind when it reclaims, which
+ * is after it has marked all that finalizable objects will still see; so one collection
+ * answers what would take two with finalizers, nothing is registered per object, and
+ * nobody else's registration can replace ours (doc/DECISIONS.md).
  */
 #include "gc/gc.h"
 
@@ -44,8 +44,9 @@ static int GC_CALLBACK disclaim(void *object)
 }
 
 /*
- * libgc starts with us: the host does not use it, so that its settings are ours.  Marker threads
- * would have nothing to mark, and warnings to standard error would come from nowhere.
+ * libgc starts with us: the host does not use it, so that its settings are ours.  Marker
+ * threads would have nothing to mark, and warnings to standard error would come from
+ * nowhere.
  */
 static void start_alone(void)
 {
@@ -60,8 +61,8 @@ struct keeper {
 };
 
 /*
- * libgc takes the thread that initialises it for the main one and expects it to stay: after its
- * end every collection would wait for it and abort.
+ * libgc takes the thread that initialises it for the main one and expects it to stay:
+ * after its end every collection would wait for it and abort.
  */
 static void keep(void *arg)
 {
@@ -94,8 +95,8 @@ static int start_collector(void)
 {
 	if (GC_is_init_called()) {
 		/*
-		 * Until GC_allow_register_threads() libgc may run without its lock on the threads
-		 * that it knows, so this must be one of them.
+		 * Until GC_allow_register_threads() libgc may run without its lock on the
+		 * threads that it knows, so this must be one of them.
 		 */
 		if (!GC_thread_is_registered())
 			return -EPERM;
@@ -142,8 +143,8 @@ void *gc_object_new(size_t bytes)
 
 	fo_assert(kind && bytes % BLOCK_BYTES == 0 && bytes > BLOCK_BYTES);
 	/*
-	 * libgc adds a byte so that the pointer just past the end counts; we have a page of our own
-	 * for that, and ask for less so that the byte does not cost a block.
+	 * libgc adds a byte so that the pointer just past the end counts; we have a page
+	 * of our own for that, and ask for less so that the byte does not cost a block.
 	 */
 	event_keep();
 	object = GC_generic_malloc(bytes - sizeof(void *), (int)kind);
@@ -167,7 +168,10 @@ int gc_thread_enter(void)
 
 	if (GC_thread_is_registered())
 		return -EALREADY;
-	/* A coroutine's stack is not where libgc would look, and it would read what lies between. */
+	/*
+	 * A coroutine's stack is not where libgc would look, and it would read what lies
+	 * between.
+	 */
 	if (!thread_on_own_stack(&base) || GC_get_stack_base(&base) != GC_SUCCESS)
 		return -ENOTSUP;
 	gc_signals(signals);

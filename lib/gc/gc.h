@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The collector, as foster sees it: the seam between foster and libgc (boehm.c).  null.c stands
- * behind the same seam in test builds, where nothing is scanned and a test says what is reachable.
+ * The collector, as foster sees it: the seam between foster and libgc (boehm.c).  null.c
+ * stands behind the same seam in test builds, where nothing is scanned and a test says
+ * what is reachable.
  *
- * No function here may be called with a lock of foster held: a call may run finalizers of the
- * host, and these may call foster.  Exceptions are said.
+ * No function here may be called with a lock of foster held: a call may run finalizers of
+ * the host, and these may call foster.  Exceptions are said.
  */
 #ifndef FOSTER_GC_GC_H
 #define FOSTER_GC_GC_H
@@ -16,26 +17,26 @@
 #include "base/attributes.h"
 
 /*
- * Asked for each object of ours to which the collector saw no pointer, not even through an
- * object that waits for its finalizer.  base: the object's first byte.  Returns true to keep the
- * object; false gives its memory back to the collector, which then may write to all of it.
+ * Asked for each object of ours to which the collector saw no pointer, not even through
+ * an object that waits for its finalizer.  base: the object's first byte.  Returns true
+ * to keep the object; false gives its memory back to the collector, which then may write
+ * to all of it.
  *
- * Context: the collector's lock is held, threads run.  No lock, no allocation, no call of the
- * collector.
+ * Context: the collector's lock is held, threads run.  No lock, no allocation, no call of
+ * the collector.
  */
 typedef bool gc_sign_fn(uintptr_t base);
 
 /*
- * Calls fn with each object of ours that the sign would keep.  Context: the collector's lock is
- * held, the world is stopped.
+ * Calls fn with each object of ours that the sign would keep.  Context: the collector's
+ * lock is held, the world is stopped.
  */
 typedef void gc_each_fn(void (*fn)(uintptr_t base));
 
 /*
- * Starts the collector where the host has not, on a thread that stays where the calling thread
- * may end, and makes it ready for threads.  sign: asked from then on.  Called once, serialised
- * by the caller.
- * Errors: those of foster_init().
+ * Starts the collector where the host has not, on a thread that stays where the calling
+ * thread may end, and makes it ready for threads.  sign: asked from then on.  Called
+ * once, serialised by the caller. Errors: those of foster_init().
  */
 int gc_start(gc_sign_fn *sign, gc_each_fn *each) _must_check_ _nonnull_all_;
 
@@ -43,13 +44,15 @@ int gc_start(gc_sign_fn *sign, gc_each_fn *each) _must_check_ _nonnull_all_;
 size_t gc_block_size(void);
 
 /*
- * A new pointer-free object of exactly the blocks that bytes need, contents undefined; the
- * collector writes a few words at its start and end.  NULL: no memory.
- * Context: the calling thread is known to the collector.  May collect; may run finalizers.
+ * A new pointer-free object of exactly the blocks that bytes need, contents undefined;
+ * the collector writes a few words at its start and end.  NULL: no memory. Context: the
+ * calling thread is known to the collector.  May collect; may run finalizers.
  */
 void *gc_object_new(size_t bytes) _must_check_;
 
-/* Does the collector know the calling thread, so that it stops it and searches its stack? */
+/*
+ * Does the collector know the calling thread, so that it stops it and searches its stack?
+ */
 bool gc_thread_known(void);
 
 /* Makes it known, and unknown again.  0, -EALREADY, -ENOTSUP, -ENOMEM. */
@@ -61,8 +64,9 @@ void gc_thread_leave(void);
 void gc_signals(int signals[GC_SIGNALS]);
 
 /*
- * One full collection, on the calling thread, which the collector knows.  -EBUSY: none, since a
- * thread that would have to be stopped blocks the signal for it, and libgc would wait, and abort.
+ * One full collection, on the calling thread, which the collector knows.  -EBUSY: none,
+ * since a thread that would have to be stopped blocks the signal for it, and libgc would
+ * wait, and abort.
  */
 int gc_collect(void) _must_check_;
 
@@ -75,20 +79,23 @@ uint32_t gc_cycles(void);
 /* Did the host disable collection? */
 bool gc_disabled(void);
 
-/* Is the collector in leak-finding mode, in which nothing of ours may be made?  Any context. */
+/*
+ * Is the collector in leak-finding mode, in which nothing of ours may be made?  Any
+ * context.
+ */
 bool gc_finds_leaks(void);
 
 /*
- * Does the collector write-protect its heap and take every fault in it for its own (incremental
- * mode)?  It would make forbidden memory in it accessible.  Any context.
+ * Does the collector write-protect its heap and take every fault in it for its own
+ * (incremental mode)?  It would make forbidden memory in it accessible.  Any context.
  */
 bool gc_owns_faults(void);
 
 /*
- * Collections in a row that must report an object before it is unreachable.  One, but two where
- * the host turned Java-style finalization off: then libgc does not mark what a finalizer
- * registered without order will see, and only the next collection finds it (finalize.c,
- * GC_finalize of 8.2).  Any context.
+ * Collections in a row that must report an object before it is unreachable.  One, but two
+ * where the host turned Java-style finalization off: then libgc does not mark what a
+ * finalizer registered without order will see, and only the next collection finds it
+ * (finalize.c, GC_finalize of 8.2).  Any context.
  */
 unsigned int gc_signs_needed(void);
 

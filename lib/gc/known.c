@@ -15,7 +15,9 @@
 #define LOOK_QUICK_NS (NS_PER_MS / 2)
 #define LOOK_SLOW_NS (5 * NS_PER_MS)
 
-/* Guards the list.  A leaf: only malloc's lock nests in it, and no collector is called. */
+/*
+ * Guards the list.  A leaf: only malloc's lock nests in it, and no collector is called.
+ */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 struct thread {
 	pid_t tid;
@@ -90,7 +92,10 @@ void known_note(void)
 		noted = thread_tid();
 }
 
-/* One look at all.  True: some thread has blocked a signal in every look of the series so far. */
+/*
+ * One look at all.  True: some thread has blocked a signal in every look of the series so
+ * far.
+ */
 static bool look(int nth)
 {
 	int signals[GC_SIGNALS];
@@ -110,8 +115,8 @@ static bool look(int nth)
 }
 
 /*
- * A thread that is in the handlers of a collection, that is being made or that ends has them
- * blocked too, but not for long.
+ * A thread that is in the handlers of a collection, that is being made or that ends has
+ * them blocked too, but not for long.
  */
 bool known_blocks(void)
 {

@@ -2,10 +2,10 @@
 /*
  * libgc's leak-finding mode, turned on behind our back.
  *
- * In it libgc asks no disclaim procedure, reports unreachable objects as leaks, and frees them:
- * with a mapping of ours inside.  foster refuses to start in it and to map in it; where the host
- * turns it on later, all our objects are marked at the end of each marking, and nothing of
- * foster's is released while it lasts.
+ * In it libgc asks no disclaim procedure, reports unreachable objects as leaks, and frees
+ * them: with a mapping of ours inside.  foster refuses to start in it and to map in it;
+ * where the host turns it on later, all our objects are marked at the end of each
+ * marking, and nothing of foster's is released while it lasts.
  */
 #ifndef FOSTER_GC_LEAK_H
 #define FOSTER_GC_LEAK_H

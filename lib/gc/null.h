@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The null collector: gc/gc.h with nothing behind it that scans.  A test says what is reachable,
- * so that units run deterministically, and under sanitizers that libgc does not bear.
+ * The null collector: gc/gc.h with nothing behind it that scans.  A test says what is
+ * reachable, so that units run deterministically, and under sanitizers that libgc does
+ * not bear.
  */
 #ifndef FOSTER_GC_NULL_H
 #define FOSTER_GC_NULL_H
@@ -10,7 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The object around addr is reachable (as every new one is), or not.  False: there is none. */
+/*
+ * The object around addr is reachable (as every new one is), or not.  False: there is
+ * none.
+ */
 bool gc_null_reach(uintptr_t addr, bool reachable);
 
 /* The next count allocations of objects fail. */

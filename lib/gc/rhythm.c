@@ -9,7 +9,10 @@
 
 #include "base/check.h"
 
-/* Adds to the bytes allocated since the last collection; the allocator's lock must be held. */
+/*
+ * Adds to the bytes allocated since the last collection; the allocator's lock must be
+ * held.
+ */
 extern void GC_incr_bytes_allocd(size_t bytes) __attribute__((weak));
 
 /* How libgc weighs pointer-free bytes against others. */

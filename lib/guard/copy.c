@@ -13,8 +13,8 @@
 #include "guard/fault.h"
 
 /*
- * The handler is there and, as far as a glance tells, in front: only the collector's own, which
- * takes every fault in its heap for its own, must not be before it.
+ * The handler is there and, as far as a glance tells, in front: only the collector's own,
+ * which takes every fault in its heap for its own, must not be before it.
  */
 static int ready(void)
 {

@@ -12,7 +12,10 @@
 #include "os/vm.h"
 #include "region/region.h"
 
-/* Where the collector's own handler would make forbidden memory accessible, ours comes first. */
+/*
+ * Where the collector's own handler would make forbidden memory accessible, ours comes
+ * first.
+ */
 static int guard_forbidden(void)
 {
 	return gc_owns_faults() ? guard_install() : 0;

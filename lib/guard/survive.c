@@ -27,8 +27,8 @@ static bool lay_zeros(const struct region *r, uintptr_t page)
 }
 
 /*
- * The hold keeps the range ours.  Whoever revokes the page meanwhile says so before it forbids
- * the memory; so either we see it after laying, or the forbidding comes after it.
+ * The hold keeps the range ours.  Whoever revokes the page meanwhile says so before it
+ * forbids the memory; so either we see it after laying, or the forbidding comes after it.
  */
 static bool repair(struct region *r, uintptr_t page)
 {

@@ -2,9 +2,9 @@
 /*
  * Regions that survive the truncation of their file.
  *
- * A load behind the new end is SIGBUS.  The handler lays a page of zeros over the page and marks
- * the region damaged; the reaper tells the user.  (The idea is as old as mmap: databases do it
- * for their logs.)
+ * A load behind the new end is SIGBUS.  The handler lays a page of zeros over the page
+ * and marks the region damaged; the reaper tells the user.  (The idea is as old as mmap:
+ * databases do it for their logs.)
  */
 #ifndef FOSTER_GUARD_SURVIVE_H
 #define FOSTER_GUARD_SURVIVE_H

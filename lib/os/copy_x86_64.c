@@ -5,8 +5,8 @@
 #include <ucontext.h>
 
 /*
- * rep movsb: source, destination and what is left are in registers at any moment, so that a
- * fault in the middle leaves the exact count in rcx.
+ * rep movsb: source, destination and what is left are in registers at any moment, so that
+ * a fault in the middle leaves the exact count in rcx.
  */
 size_t foster_copy_bytes(void *dst, const void *src, size_t n);
 extern const char foster_copy_at[], foster_copy_after[];

@@ -9,9 +9,10 @@
 #include "base/check.h"
 
 /*
- * What was there before us.  Installed twice, because a handler was put in front of ours, there
- * are two: that one may hand on to us, as libgc's does, and the second time round the oldest is
- * next.  Written before our handler can see them, never changed while it can.
+ * What was there before us.  Installed twice, because a handler was put in front of ours,
+ * there are two: that one may hand on to us, as libgc's does, and the second time round
+ * the oldest is next.  Written before our handler can see them, never changed while it
+ * can.
  */
 struct chain {
 	int signal;
@@ -25,9 +26,9 @@ static struct chain chains[] = { { .signal = SIGSEGV }, { .signal = SIGBUS } };
 
 static fault_fn *_Atomic look;
 /*
- * The context that this thread is handing on, where two handlers are behind us: seen again, it
- * comes from the later one.  Not a count of depth, since a handler may leave by a jump.
- * Initial-exec: reading it must not allocate.
+ * The context that this thread is handing on, where two handlers are behind us: seen
+ * again, it comes from the later one.  Not a count of depth, since a handler may leave by
+ * a jump. Initial-exec: reading it must not allocate.
  */
 static __thread void *volatile handing __attribute__((tls_model("initial-exec")));
 

@@ -87,8 +87,8 @@ static bool is_answer(int r)
 }
 
 /*
- * A kernel that does not know the question: ENOTTY, on a descriptor that is ours for sure.  Any
- * other failure may pass.
+ * A kernel that does not know the question: ENOTTY, on a descriptor that is ours for
+ * sure.  Any other failure may pass.
  */
 static int give_up(int fd, int err)
 {
@@ -98,8 +98,8 @@ static int give_up(int fd, int err)
 }
 
 /*
- * The descriptor did not answer.  A host that closes all descriptors closed ours too, and the
- * number may be another's now: it is left alone, and a new one is opened.
+ * The descriptor did not answer.  A host that closes all descriptors closed ours too, and
+ * the number may be another's now: it is left alone, and a new one is opened.
  */
 static int ask_anew(int old, uintptr_t addr, struct query *q)
 {

@@ -16,7 +16,8 @@ struct maps_entry {
 };
 
 /*
- * The mapping around addr.  -ENOENT: there is none; -ENOSYS: the kernel is older than 6.11, or
+ * The mapping around addr.  -ENOENT: there is none; -ENOSYS: the kernel is older than
+ * 6.11, or
  * /proc is not there.  Half a microsecond, whatever the number of mappings; keeps a descriptor.
  * Any thread, no lock.
  */

@@ -37,8 +37,8 @@ static void *begin(void *arg)
 }
 
 /*
- * The faults of a thread itself stay open: blocked they would kill the process, and in incremental
- * mode libgc's handlers fault on purpose.
+ * The faults of a thread itself stay open: blocked they would kill the process, and in
+ * incremental mode libgc's handlers fault on purpose.
  */
 static void mask_of_ours(sigset_t *mask, const int *open, int count)
 {
@@ -52,7 +52,10 @@ static void mask_of_ours(sigset_t *mask, const int *open, int count)
 			sigdelset(mask, open[i]);
 }
 
-/* The new thread inherits the mask, so that no signal of the host can reach it in between. */
+/*
+ * The new thread inherits the mask, so that no signal of the host can reach it in
+ * between.
+ */
 static int create_masked(const pthread_attr_t *attr, struct start *start, const int *open,
 			 int count)
 {
@@ -173,8 +176,9 @@ bool thread_on_own_stack(const void *addr)
 }
 
 /*
- * More than the frames of a wait and two signal frames, each of which has room for all registers
- * of the processor (11 KiB with the widest) and writes only those that are in use.
+ * More than the frames of a wait and two signal frames, each of which has room for all
+ * registers of the processor (11 KiB with the widest) and writes only those that are in
+ * use.
  */
 #define WIPE_BYTES (32u << 10)
 /* On a stack that is not the thread's, of which nothing is known. */
@@ -210,7 +214,10 @@ void futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t deadline)
 	struct timespec at = { .tv_sec = (time_t)(deadline / NS_PER_S),
 			       .tv_nsec = (long)(deadline % NS_PER_S) };
 
-	/* The bitset form takes an absolute time, so that a wake in vain does not lengthen it. */
+	/*
+	 * The bitset form takes an absolute time, so that a wake in vain does not
+	 * lengthen it.
+	 */
 	syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, value,
 		deadline == UINT64_MAX ? NULL : &at, NULL, FUTEX_BITSET_MATCH_ANY);
 }

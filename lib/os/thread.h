@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Threads of ours, waiting, time, and the process: the only file that makes threads, changes
- * signal masks or registers handlers of fork.
+ * Threads of ours, waiting, time, and the process: the only file that makes threads,
+ * changes signal masks or registers handlers of fork.
  */
 #ifndef FOSTER_OS_THREAD_H
 #define FOSTER_OS_THREAD_H
@@ -15,8 +15,8 @@
 #include "base/attributes.h"
 
 /*
- * Starts a thread with every signal blocked but the open ones (count of them; -1 entries are
- * skipped).  It is detached: whoever must know its end is told by the thread itself.
+ * Starts a thread with every signal blocked but the open ones (count of them; -1 entries
+ * are skipped).  It is detached: whoever must know its end is told by the thread itself.
  * Returns 0 or a negative errno.
  */
 int thread_start(const char *name, void (*run)(void *), void *arg, const int *open, int count)
@@ -35,8 +35,8 @@ bool thread_is_main(void);
 pid_t thread_tid(void);
 
 /*
- * Does a thread of this process block one of the signals (-1 entries are skipped)?  False also
- * where that cannot be read, or the thread is gone.  Costs some ten microseconds.
+ * Does a thread of this process block one of the signals (-1 entries are skipped)?  False
+ * also where that cannot be read, or the thread is gone.  Costs some ten microseconds.
  */
 bool thread_blocks(pid_t tid, const int *signals, int count);
 
@@ -44,15 +44,16 @@ bool thread_blocks(pid_t tid, const int *signals, int count);
 bool thread_on_own_stack(const void *addr);
 
 /*
- * Overwrites what earlier calls left on the stack below the caller's frame.  A collector that
- * stops this thread while it waits finds the frames of the wait there, with holes in which old
- * pointers would keep dropped regions.  (libgc clears its own callers' stacks for that reason.)
+ * Overwrites what earlier calls left on the stack below the caller's frame.  A collector
+ * that stops this thread while it waits finds the frames of the wait there, with holes in
+ * which old pointers would keep dropped regions.  (libgc clears its own callers' stacks
+ * for that reason.)
  */
 void thread_wipe_stack(void);
 
 /*
- * Waits while *word is value, until the deadline (nanoseconds of clock_ns(); UINT64_MAX: no
- * deadline).  Returns at wake, at a signal, or at once: look at *word again.
+ * Waits while *word is value, until the deadline (nanoseconds of clock_ns(); UINT64_MAX:
+ * no deadline).  Returns at wake, at a signal, or at once: look at *word again.
  * Async-signal-safe.
  */
 void futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t deadline) _nonnull_(1);

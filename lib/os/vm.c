@@ -11,8 +11,9 @@
 #include "base/check.h"
 
 /*
- * Without MAP_NORESERVE: inaccessible private memory is not charged anyway, and with it the range
- * would not merge with its neighbours in the collector's heap when it is made ordinary again.
+ * Without MAP_NORESERVE: inaccessible private memory is not charged anyway, and with it
+ * the range would not merge with its neighbours in the collector's heap when it is made
+ * ordinary again.
  */
 #define FORBIDDEN_FLAGS (MAP_PRIVATE | MAP_ANONYMOUS)
 
@@ -58,9 +59,9 @@ static int lay_at(uintptr_t addr, size_t len, int prot, int flags, int fd, off_t
 }
 
 /*
- * Does a refused MAP_FIXED leave the old mapping in place?  Tried with a driver's refusal: a
- * memfd sealed against future writes refuses a shared writable mapping after the kernel has
- * cleared the way for it.
+ * Does a refused MAP_FIXED leave the old mapping in place?  Tried with a driver's
+ * refusal: a memfd sealed against future writes refuses a shared writable mapping after
+ * the kernel has cleared the way for it.
  */
 static bool try_refused_fixed(void)
 {
@@ -78,7 +79,10 @@ static bool try_refused_fixed(void)
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE) == 0 &&
 	    mmap(probe, page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
 		keeps = mincore(probe, page, &resident) == 0;
-	/* In the other case the page is a hole by now, perhaps somebody else's: not unmapped. */
+	/*
+	 * In the other case the page is a hole by now, perhaps somebody else's: not
+	 * unmapped.
+	 */
 	if (keeps)
 		munmap(probe, page);
 	close(fd);
@@ -99,8 +103,8 @@ static bool refused_fixed_keeps(void)
 }
 
 /*
- * The range may be a hole now.  Take it back where it is one.  Where it is not, it may be as it
- * was or somebody else's; nobody can tell, so it is given up.
+ * The range may be a hole now.  Take it back where it is one.  Where it is not, it may be
+ * as it was or somebody else's; nobody can tell, so it is given up.
  */
 static int take_back(uintptr_t addr, size_t len, int cause)
 {

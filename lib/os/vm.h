@@ -2,9 +2,9 @@
 /*
  * The address space: the only file that calls mmap and its kin.
  *
- * Preconditions of all: addresses and lengths are multiples of the page size, length not 0,
- * unless the comment says otherwise.  Results are negative errnos.  No function takes a lock or,
- * but for vm_max_mappings(), allocates from malloc.
+ * Preconditions of all: addresses and lengths are multiples of the page size, length not
+ * 0, unless the comment says otherwise.  Results are negative errnos.  No function takes
+ * a lock or, but for vm_max_mappings(), allocates from malloc.
  */
 #ifndef FOSTER_OS_VM_H
 #define FOSTER_OS_VM_H
@@ -36,38 +36,51 @@ size_t vm_max_mappings(void);
 /*
  * Lays a mapping over [addr, addr+len), which the caller owns.
  *
- * A kernel before 6.12 has already unmapped the old range when a driver or the accounting of
- * memory refuses the new mapping, and another thread's mmap may take the hole.  Where that is so
+ * A kernel before 6.12 has already unmapped the old range when a driver or the accounting
+ * of memory refuses the new mapping, and another thread's mmap may take the hole.  Where
+ * that is so
  * (found by trying, at the first call) the mapping is made elsewhere and moved.
  *
- * Returns 0, the errno of mmap(2) with the range as it was or forbidden, or -ENOTRECOVERABLE if
- * the range may be lost to somebody else: it must not be touched any more.
+ * Returns 0, the errno of mmap(2) with the range as it was or forbidden, or
+ * -ENOTRECOVERABLE if the range may be lost to somebody else: it must not be touched any
+ * more.
  */
 int vm_lay(uintptr_t addr, size_t len, const struct vm_what *what) _must_check_ _nonnull_all_;
 
 /*
- * Mappings held in reserve: at its limit of mappings the kernel refuses even those calls that
- * would lower their number, and nothing could be released any more.  vm_forbid() spends them when
- * it must.  Takes them back when they are gone; true: they are there.  Any thread.
+ * Mappings held in reserve: at its limit of mappings the kernel refuses even those calls
+ * that would lower their number, and nothing could be released any more.  vm_forbid()
+ * spends them when it must.  Takes them back when they are gone; true: they are there.
+ * Any thread.
  */
 bool vm_spare_mappings(void);
 
-/* Lays inaccessible memory over the range: what was there is given back; a touch is SIGSEGV. */
+/*
+ * Lays inaccessible memory over the range: what was there is given back; a touch is
+ * SIGSEGV.
+ */
 int vm_forbid(uintptr_t addr, size_t len) _must_check_;
 
-/* The same for a part of what is mapped there: it costs mappings, so the reserve is not for it. */
+/*
+ * The same for a part of what is mapped there: it costs mappings, so the reserve is not
+ * for it.
+ */
 int vm_forbid_part(uintptr_t addr, size_t len) _must_check_;
 
 /*
- * Turns a forbidden range into ordinary zeroed private memory, as the collector's heap has it.
- * In two steps from whatever was there, since the second can fail (-ENOMEM) without harm.
+ * Turns a forbidden range into ordinary zeroed private memory, as the collector's heap
+ * has it. In two steps from whatever was there, since the second can fail (-ENOMEM)
+ * without harm.
  */
 int vm_make_ordinary(uintptr_t addr, size_t len) _must_check_;
 
 /* Advice of madvise(2). */
 int vm_advise(uintptr_t addr, size_t len, int advice) _must_check_;
 
-/* Gives back the memory behind a private anonymous range; it reads as zeros.  Best effort. */
+/*
+ * Gives back the memory behind a private anonymous range; it reads as zeros.  Best
+ * effort.
+ */
 void vm_discard(uintptr_t addr, size_t len);
 
 #endif

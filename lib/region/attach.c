@@ -13,8 +13,9 @@
 #include "region/core.h"
 
 /*
- * The collector must forget a thread before its stack goes.  A destructor of thread-specific data
- * does that for threads that end without a word; its value says no more than "attached".
+ * The collector must forget a thread before its stack goes.  A destructor of
+ * thread-specific data does that for threads that end without a word; its value says no
+ * more than "attached".
  */
 static _Atomic unsigned int key; /* and one more, so that 0 is none */
 static __thread bool attached;
@@ -28,8 +29,8 @@ static void at_thread_exit(_unused_ void *value)
 }
 
 /*
- * Not pthread_once(): what failed for lack of keys may succeed another time.  Not a lock: a child
- * of fork might inherit it.
+ * Not pthread_once(): what failed for lack of keys may succeed another time.  Not a lock:
+ * a child of fork might inherit it.
  */
 static int need_key(void)
 {

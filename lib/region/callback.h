@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Is the calling thread running code of a user for us?  Then it must not wait for the reaper. */
+/*
+ * Is the calling thread running code of a user for us?  Then it must not wait for the
+ * reaper.
+ */
 #ifndef FOSTER_REGION_CALLBACK_H
 #define FOSTER_REGION_CALLBACK_H
 

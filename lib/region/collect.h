@@ -7,7 +7,10 @@
 
 #include "base/attributes.h"
 
-/* As foster_collect(), up to a moment; 0: does not wait.  How many were released, or -errno. */
+/*
+ * As foster_collect(), up to a moment; 0: does not wait.  How many were released, or
+ * -errno.
+ */
 int collect_until(uint64_t deadline) _must_check_;
 
 #endif

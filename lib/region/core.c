@@ -29,8 +29,9 @@
 #define EXIT_MS 1000 /* that the end of the process waits for our thread */
 
 /*
- * Serialises initialisation.  Outermost of our locks, and the only one under which the collector
- * is called: its own start must not run twice.  The lock of regions nests in it.
+ * Serialises initialisation.  Outermost of our locks, and the only one under which the
+ * collector is called: its own start must not run twice.  The lock of regions nests in
+ * it.
  */
 static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
 static __thread bool inside; /* this thread holds it: a hook of the host called us */
@@ -91,8 +92,8 @@ static int start_once(void)
 		collector_started = true;
 	}
 	/*
-	 * After the collector's own handlers: before fork ours run first then, and the locks are
-	 * taken in the order of their ranks.
+	 * After the collector's own handlers: before fork ours run first then, and the
+	 * locks are taken in the order of their ranks.
 	 */
 	if (!handlers_registered) {
 		r = fork_handlers(before_fork, after_fork_parent, after_fork_child);
@@ -119,7 +120,9 @@ static int start(const struct foster_options *opts)
 	if (r)
 		return r;
 	FOSTER_SYNC("init-complete");
-	/* Pairs with the acquire in core_ready(): who sees it sees all that was set up. */
+	/*
+	 * Pairs with the acquire in core_ready(): who sees it sees all that was set up.
+	 */
 	atomic_store_explicit(&initialised, true, memory_order_release);
 	return 0;
 }
@@ -189,8 +192,8 @@ FOSTER_EXPORT int foster_fini(int timeout_ms)
 }
 
 /*
- * At exit the thread is stopped, so that it does not run while destructors take the process
- * apart.  A host that blocks it may keep it: nothing is waited for without end.
+ * At exit the thread is stopped, so that it does not run while destructors take the
+ * process apart.  A host that blocks it may keep it: nothing is waited for without end.
  */
 __attribute__((destructor)) static void at_exit(void)
 {

@@ -6,9 +6,9 @@
 #include "base/attributes.h"
 
 /*
- * Foster is initialised and its thread runs.  What every call begins with that makes a region
- * or collects.  0, -EDEADLK when called from inside the initialisation, or the errors of
- * foster_init().
+ * Foster is initialised and its thread runs.  What every call begins with that makes a
+ * region or collects.  0, -EDEADLK when called from inside the initialisation, or the
+ * errors of foster_init().
  */
 int core_ready(void) _must_check_;
 

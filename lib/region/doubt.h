@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The doubt queue: regions to which the collector saw no pointer, on their way to the reaper.
+ * The doubt queue: regions to which the collector saw no pointer, on their way to the
+ * reaper.
  *
- * Any number of threads put, inside the collector and under any lock of the host; one thread
- * takes, all at once.  A stack linked by numbers: nothing is popped singly, so there is no ABA,
- * and putting neither waits nor allocates.
+ * Any number of threads put, inside the collector and under any lock of the host; one
+ * thread takes, all at once.  A stack linked by numbers: nothing is popped singly, so
+ * there is no ABA, and putting neither waits nor allocates.
  */
 #ifndef FOSTER_REGION_DOUBT_H
 #define FOSTER_REGION_DOUBT_H

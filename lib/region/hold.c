@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Holds: calls that look at a region, and what they mean for the collector's next word on it. */
+/*
+ * Holds: calls that look at a region, and what they mean for the collector's next word on
+ * it.
+ */
 #include <errno.h>
 
 #include "gc/gc.h"
@@ -48,7 +51,10 @@ void region_touch(struct region *r)
 	uint32_t now = gc_cycles();
 	uint32_t before = atomic_load_explicit(&r->touched, memory_order_relaxed);
 
-	/* Never back: another thread's later touch must not be undone by one that was delayed. */
+	/*
+	 * Never back: another thread's later touch must not be undone by one that was
+	 * delayed.
+	 */
 	while ((int32_t)(now - before) > 0 &&
 	       !atomic_compare_exchange_weak_explicit(&r->touched, &before, now,
 						      memory_order_relaxed,

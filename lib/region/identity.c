@@ -21,7 +21,10 @@ struct identity identity_of(uintptr_t start)
 	};
 }
 
-/* Does the mapping at addr belong to r: the file's, or memory that foster laid there since? */
+/*
+ * Does the mapping at addr belong to r: the file's, or memory that foster laid there
+ * since?
+ */
 static bool is_of(const struct region *r, uintptr_t addr, const struct maps_entry *entry)
 {
 	const struct identity *id = &r->identity;

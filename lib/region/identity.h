@@ -2,11 +2,11 @@
 /*
  * Is what is mapped in a region still what its maker mapped?
  *
- * A host may unmap a tracked range, or map something else over it, behind our back; the next
- * mapping of anybody may take the addresses.  To release such a range would be to unmap a
- * stranger's memory.  Before a region's pages are given back, the kernel is asked what they
- * are: device, inode and offset must be those of the region.  Anonymous memory of a stranger
- * cannot be told from ours.
+ * A host may unmap a tracked range, or map something else over it, behind our back; the
+ * next mapping of anybody may take the addresses.  To release such a range would be to
+ * unmap a stranger's memory.  Before a region's pages are given back, the kernel is asked
+ * what they are: device, inode and offset must be those of the region.  Anonymous memory
+ * of a stranger cannot be told from ours.
  */
 #ifndef FOSTER_REGION_IDENTITY_H
 #define FOSTER_REGION_IDENTITY_H
@@ -32,8 +32,8 @@ struct identity {
 struct identity identity_of(uintptr_t start);
 
 /*
- * Does the kernel, where it can be asked, show the same for all pages of r that have not been
- * revoked?  Context: r is held, or in RELEASING.
+ * Does the kernel, where it can be asked, show the same for all pages of r that have not
+ * been revoked?  Context: r is held, or in RELEASING.
  */
 bool identity_holds(const struct region *r) _must_check_ _nonnull_all_;
 

@@ -24,7 +24,10 @@ static void count_anew(const struct region *r)
 
 void regions_inherit(void)
 {
-	/* What the parent's reaper had taken out stands in no queue; region_inherit() puts all. */
+	/*
+	 * What the parent's reaper had taken out stands in no queue; region_inherit()
+	 * puts all.
+	 */
 	(void)doubt_take_all();
 	stats_zero(regions);
 	stats_zero(bytes);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The life word: all that decides over a region, in one word, so that one compare-and-swap sees
- * it all at one moment.
+ * The life word: all that decides over a region, in one word, so that one
+ * compare-and-swap sees it all at one moment.
  *
  *     63        40 39          16 15       5     4      3   0
  *     [generation ] [   pins     ] [  holds  ] [queued] [state]
@@ -101,12 +101,16 @@ static inline uint64_t life_get(const life_word *word)
 }
 
 /*
- * The swap that a transition is.  On failure *life is what the word holds now.  Release: what was
- * written of the region before is seen by who sees the new word; acquire: and the other way.
+ * The swap that a transition is.  On failure *life is what the word holds now.  Release:
+ * what was written of the region before is seen by who sees the new word; acquire: and
+ * the other way.
  */
 bool life_swap(life_word *word, uint64_t *life, uint64_t want) _must_check_ _nonnull_all_;
 
-/* A transition out of a state that the calling thread owns: nobody else changes the word then. */
+/*
+ * A transition out of a state that the calling thread owns: nobody else changes the word
+ * then.
+ */
 void life_set(life_word *word, uint64_t want) _nonnull_all_;
 
 #endif

@@ -2,9 +2,9 @@
 /*
  * The region lock: the only lock of the life of regions.
  *
- * It guards: writes to the registry, the numbers of regions, the pool, and the count of revoked
- * pages of each region.  Not the life words, which are atomic.
- * It nests in nothing; malloc's lock nests in it.  Never held while the collector is called, while
+ * It guards: writes to the registry, the numbers of regions, the pool, and the count of
+ * revoked pages of each region.  Not the life words, which are atomic. It nests in
+ * nothing; malloc's lock nests in it.  Never held while the collector is called, while
  * code of a user runs, or while a thread waits.
  */
 #ifndef FOSTER_REGION_LOCK_H

@@ -62,7 +62,9 @@ static size_t at_most(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* Ranges in use, and as many as the system's limit of mappings allows.  The pool is room. */
+/*
+ * Ranges in use, and as many as the system's limit of mappings allows.  The pool is room.
+ */
 static size_t ranges_now(void)
 {
 	return stats_get(regions) + stats_get(revoked);
@@ -73,7 +75,9 @@ static size_t ranges_ceiling(void)
 	return (max_mappings - at_most(max_mappings, MAPPINGS_OF_HOST)) / MAPPINGS_PER_REGION;
 }
 
-/* Half of what lives, so that the cost of a collection spreads over as many new regions. */
+/*
+ * Half of what lives, so that the cost of a collection spreads over as many new regions.
+ */
 static void compute_limits(void)
 {
 	size_t room = ranges_ceiling() - at_most(ranges_ceiling(), ranges_now());

@@ -2,11 +2,11 @@
 /*
  * When foster asks for a collection.
  *
- * Most programs that use foster never allocate from the collector, so it would never run.  Like
- * Java's accounting of direct memory, foster counts what has been mapped since the last
- * collection, whoever ran it, and asks for one when that is much, or when nothing has happened
- * for long.  Makers that outrun the reaper wait for it, for a bounded time, so that a program
- * that maps and drops stays flat.
+ * Most programs that use foster never allocate from the collector, so it would never run.
+ * Like Java's accounting of direct memory, foster counts what has been mapped since the
+ * last collection, whoever ran it, and asks for one when that is much, or when nothing
+ * has happened for long.  Makers that outrun the reaper wait for it, for a bounded time,
+ * so that a program that maps and drops stays flat.
  */
 #ifndef FOSTER_REGION_PACE_H
 #define FOSTER_REGION_PACE_H
@@ -26,18 +26,24 @@ bool pace_note(size_t span);
 bool pace_due(void);
 
 /*
- * Is a collection due, and were regions made so fast that the makers should wait for it at once?
- * Maker and reaper change one address space; side by side on two processors they wait for its
- * lock and interrupt each other for every flush of translations, and both take twice as long.
+ * Is a collection due, and were regions made so fast that the makers should wait for it
+ * at once? Maker and reaper change one address space; side by side on two processors they
+ * wait for its lock and interrupt each other for every flush of translations, and both
+ * take twice as long.
  */
 bool pace_fast(void);
 
-/* Has so much been mapped that its makers should wait until the collector has caught up? */
+/*
+ * Has so much been mapped that its makers should wait until the collector has caught up?
+ */
 bool pace_overrun(void);
 
 /* ---- for the reaper only */
 
-/* A collection of foster's own ended; it took cost nanoseconds and released something or not. */
+/*
+ * A collection of foster's own ended; it took cost nanoseconds and released something or
+ * not.
+ */
 void pace_collected(uint64_t cost, bool released);
 
 /* Is an idle collection due?  Notices collections of the host, which put it off. */

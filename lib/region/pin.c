@@ -10,7 +10,10 @@ static int add_pin(_unused_ struct region *r, uint64_t *life)
 {
 	if (life_state(*life) != LIFE_LIVE)
 		return -ESTALE;
-	/* One is left for foster's own, so that the limit of users is the same for all regions. */
+	/*
+	 * One is left for foster's own, so that the limit of users is the same for all
+	 * regions.
+	 */
 	if (life_pins(*life) >= LIFE_PINS_MAX - 1)
 		return -EOVERFLOW;
 	*life += LIFE_PIN;

@@ -2,9 +2,9 @@
 /*
  * The pool: ranges of released regions, forbidden, kept as collector objects for reuse.
  *
- * A range from the pool costs neither the allocation nor its page faults again, and no call of
- * the collector, so that a thread unknown to it can take one.  Only exact sizes are given out.
- * Context of all: the region lock is held.
+ * A range from the pool costs neither the allocation nor its page faults again, and no
+ * call of the collector, so that a thread unknown to it can take one.  Only exact sizes
+ * are given out. Context of all: the region lock is held.
  */
 #ifndef FOSTER_REGION_POOL_H
 #define FOSTER_REGION_POOL_H

@@ -21,8 +21,8 @@
 #define RETRY_NS (100 * NS_PER_MS) /* until a refused release or collection is tried again */
 
 /*
- * STOPPED -> STARTING -> RUNNING -> STOPPING -> LEAVING -> STOPPED; STOPPING -> RUNNING when
- * whoever wanted it stopped gave up waiting.  Waiters sleep on it.
+ * STOPPED -> STARTING -> RUNNING -> STOPPING -> LEAVING -> STOPPED; STOPPING -> RUNNING
+ * when whoever wanted it stopped gave up waiting.  Waiters sleep on it.
  */
 enum state { STOPPED, STARTING, RUNNING, STOPPING, LEAVING };
 static _Atomic uint32_t state = STOPPED;
@@ -61,8 +61,9 @@ void reaper_ring(void)
 {
 	atomic_fetch_add(&bell, 1);
 	/*
-	 * Pairs with sleep_until(): it says that it sleeps and then looks at the bell, we ring and
-	 * then look whether it sleeps; in one order of all four, one of us sees the other.
+	 * Pairs with sleep_until(): it says that it sleeps and then looks at the bell, we
+	 * ring and then look whether it sleeps; in one order of all four, one of us sees
+	 * the other.
 	 */
 	if (atomic_load(&asleep))
 		futex_wake(&bell);
@@ -70,7 +71,10 @@ void reaper_ring(void)
 
 void reaper_notice(void)
 {
-	/* Pairs with the fence in rest(): it says so and then looks once more for regions. */
+	/*
+	 * Pairs with the fence in rest(): it says so and then looks once more for
+	 * regions.
+	 */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (unlikely(atomic_load_explicit(&endless, memory_order_relaxed)))
 		reaper_ring();
@@ -86,7 +90,10 @@ static void sleep_until(uint32_t heard, uint64_t deadline)
 
 /* ------------------------------------------------------------------ its work */
 
-/* After done is set the request is gone: a late wake may meet any memory, and does nothing. */
+/*
+ * After done is set the request is gone: a late wake may meet any memory, and does
+ * nothing.
+ */
 static void answer(struct make *make)
 {
 	make->number = region_create(make->span);
@@ -142,7 +149,10 @@ static int collect_unless_refused(void)
 	return err;
 }
 
-/* One collection and its consequences; how many regions were released, or a negative errno. */
+/*
+ * One collection and its consequences; how many regions were released, or a negative
+ * errno.
+ */
 static int64_t collect_once(void)
 {
 	uint64_t before = stats_get(released);
@@ -160,8 +170,8 @@ static int64_t collect_once(void)
 }
 
 /*
- * Until as many collections in a row released nothing as may pass before a sign counts, and one
- * more for what only a finalizer of the host held.
+ * Until as many collections in a row released nothing as may pass before a sign counts,
+ * and one more for what only a finalizer of the host held.
  */
 static int collect_all(void)
 {
@@ -369,7 +379,9 @@ uint32_t reaper_make(size_t span)
 	struct make make = { .span = span };
 
 	fo_assert(!is_me && !region_locked());
-	/* Here an error can be returned; once the request is out it must be waited for. */
+	/*
+	 * Here an error can be returned; once the request is out it must be waited for.
+	 */
 	if (reaper_start())
 		return 0;
 	make.next = atomic_load_explicit(&makes, memory_order_relaxed);
@@ -411,7 +423,9 @@ int reaper_collect(uint64_t deadline)
 	return r ? r : atomic_load(&refusal);
 }
 
-/* Waits until the collector has caught up with the makers of regions, a second at most. */
+/*
+ * Waits until the collector has caught up with the makers of regions, a second at most.
+ */
 static void throttle(void)
 {
 	uint64_t deadline = deadline_in(THROTTLE_MS);
@@ -454,9 +468,9 @@ void reaper_relieve(void)
 	if (collect_here_or_there())
 		return;
 	/*
-	 * What was released just now went into the pool.  Emptied, its ranges are ordinary again,
-	 * but their objects are free only after one more collection, and libgc does not run one
-	 * when its heap cannot grow.
+	 * What was released just now went into the pool.  Emptied, its ranges are
+	 * ordinary again, but their objects are free only after one more collection, and
+	 * libgc does not run one when its heap cannot grow.
 	 */
 	empty_pool(0);
 	(void)!collect_here_or_there();

@@ -2,9 +2,9 @@
 /*
  * The reaper: foster's own thread.
  *
- * The collector knows it.  It decides over doubted regions, releases them, collects when a
- * collection is due, and makes ranges for threads that the collector does not know.  All signals
- * but the collector's are blocked on it.
+ * The collector knows it.  It decides over doubted regions, releases them, collects when
+ * a collection is due, and makes ranges for threads that the collector does not know.
+ * All signals but the collector's are blocked on it.
  */
 #ifndef FOSTER_REGION_REAPER_H
 #define FOSTER_REGION_REAPER_H
@@ -15,7 +15,10 @@
 
 #include "base/attributes.h"
 
-/* Starts it where it is not running.  0, -EAGAIN, -ENOMEM.  Context: no lock, not a callback. */
+/*
+ * Starts it where it is not running.  0, -EAGAIN, -ENOMEM.  Context: no lock, not a
+ * callback.
+ */
 int reaper_start(void) _must_check_;
 
 /*
@@ -39,8 +42,9 @@ bool reaper_is_me(void);
 uint32_t reaper_make(size_t span) _must_check_;
 
 /*
- * Asks for collections until nothing more is released, and waits for their end.  0, -EBUSY (the
- * host does not let the collector run), -ETIMEDOUT (they go on), or the errors of reaper_start().  deadline 0: does not wait.
+ * Asks for collections until nothing more is released, and waits for their end.  0,
+ * -EBUSY (the host does not let the collector run), -ETIMEDOUT (they go on), or the
+ * errors of reaper_start().  deadline 0: does not wait.
  */
 int reaper_collect(uint64_t deadline) _must_check_;
 

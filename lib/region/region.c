@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The life of a region: the one place where a state changes, but for the end of a doubt, which
- * hold.c brings about too.
+ * The life of a region: the one place where a state changes, but for the end of a doubt,
+ * which hold.c brings about too.
  *
  * Terms
  *   range     span bytes of address space inside an object of the collector (track/overlay.h)
@@ -127,8 +127,8 @@ static void check_known(const struct region *r)
 }
 
 /*
- * Asserts the invariants above of one region; life.c asserts those that the word alone tells, at
- * every change of it.  What a concurrent thread may change is not looked at.
+ * Asserts the invariants above of one region; life.c asserts those that the word alone
+ * tells, at every change of it.  What a concurrent thread may change is not looked at.
  */
 void region_check(uint32_t number)
 {
@@ -146,8 +146,8 @@ void region_check(uint32_t number)
 /* ------------------------------------------------------------------ birth */
 
 /*
- * The generation is seen to go up before any member changes: a reader that read a new member
- * finds the word changed.
+ * The generation is seen to go up before any member changes: a reader that read a new
+ * member finds the word changed.
  */
 static void begin_newborn(struct region *r)
 {
@@ -267,7 +267,10 @@ static bool pool_range(uint32_t number)
 {
 	struct region *r = region_at(number);
 	uintptr_t base = region_base(r);
-	/* Without the reserve, giving ranges back comes first: it lowers the number of mappings. */
+	/*
+	 * Without the reserve, giving ranges back comes first: it lowers the number of
+	 * mappings.
+	 */
 	bool room = vm_spare_mappings();
 	bool pooled;
 
@@ -356,7 +359,9 @@ void region_stillborn(uint32_t number, bool lost)
 		return;
 	}
 	life_set(&r->life, life_with(life, LIFE_RELEASING));
-	/* A range that cannot be forbidden is still what it was: forbidden, or ordinary. */
+	/*
+	 * A range that cannot be forbidden is still what it was: forbidden, or ordinary.
+	 */
 	if (vm_forbid_part(region_base(r), region_span(r)) || !pool_range(number))
 		(void)give_back(number);
 }
@@ -381,7 +386,8 @@ struct subject {
 };
 
 /*
- * One try.  True: *err is the answer; else somebody else got on meanwhile, and a new try is due.
+ * One try.  True: *err is the answer; else somebody else got on meanwhile, and a new try
+ * is due.
  */
 static bool try_change(struct subject *s, region_change_fn *fn, int *err)
 {
@@ -466,7 +472,10 @@ bool region_sign(uintptr_t object)
 			return true;
 	} while (!life_swap(&r->life, &life, life_with(life, to) | LIFE_QUEUED));
 	stats_add(doubted, 1);
-	/* (5); a ring for the first: on its way to the queue the reaper meets the others too. */
+	/*
+	 * (5); a ring for the first: on its way to the queue the reaper meets the others
+	 * too.
+	 */
 	if (!(life & LIFE_QUEUED) && doubt_put(number))
 		reaper_ring();
 	return true;
@@ -598,7 +607,10 @@ int region_revoke_part(struct region *r, uintptr_t start, uintptr_t end, bool *w
 		err = vm_forbid_part(start, end - start);
 	if (!err) {
 		newly = registry_set(start, end, (struct registry_found){ number, true });
-		/* A fault handler that did not see the entry yet may have laid zeros again. */
+		/*
+		 * A fault handler that did not see the entry yet may have laid zeros
+		 * again.
+		 */
 		if (GET(r->damage) != INTACT)
 			err = vm_forbid_part(start, end - start);
 		SET(r->revoked, GET(r->revoked) + newly);
@@ -623,7 +635,9 @@ static void end_closing(struct region *r)
 		SET(r->closed, false);
 }
 
-/* The owner of NEWBORN or RELEASING is not here.  What it began bears being done again. */
+/*
+ * The owner of NEWBORN or RELEASING is not here.  What it began bears being done again.
+ */
 static void end_owned(uint32_t number)
 {
 	struct region *r = region_at(number);

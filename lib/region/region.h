@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The life of a region.  region.c describes the states and is the only file that changes one.
+ * The life of a region.  region.c describes the states and is the only file that changes
+ * one.
  */
 #ifndef FOSTER_REGION_REGION_H
 #define FOSTER_REGION_REGION_H
@@ -31,9 +32,9 @@ struct region_facts {
 };
 
 /*
- * Members that are read without a lock are atomic (relaxed; the life word orders them): written
- * while the state is NEWBORN or under the lock, trusted only if the life word's generation and
- * state are the same after reading.
+ * Members that are read without a lock are atomic (relaxed; the life word orders them):
+ * written while the state is NEWBORN or under the lock, trusted only if the life word's
+ * generation and state are the same after reading.
  */
 struct region {
 	/* changes routinely */
@@ -117,13 +118,15 @@ static inline size_t region_bytes(const struct region *r)
 uint32_t region_reuse(size_t span) _must_check_;
 
 /*
- * A NEWBORN region in a range that overlay_new() made, of ordinary memory.  0: no memory; the range is the
- * collector's again.
- * Context: as overlay_new(); takes the region lock.
+ * A NEWBORN region in a range that overlay_new() made, of ordinary memory.  0: no memory;
+ * the range is the collector's again. Context: as overlay_new(); takes the region lock.
  */
 uint32_t region_create(size_t span) _must_check_;
 
-/* NEWBORN to LIVE.  The caller has the address in a register or on its stack, and keeps it. */
+/*
+ * NEWBORN to LIVE.  The caller has the address in a register or on its stack, and keeps
+ * it.
+ */
 void region_born(uint32_t number, const struct region_facts *facts) _nonnull_all_;
 
 /* LIVE to DOUBTED: a region whose address nobody has been given. */
@@ -149,19 +152,23 @@ struct region *region_hold_number(uint32_t number) _must_check_;
 void region_drop(struct region *r) _nonnull_all_;
 
 /*
- * The caller has a pointer and is about to let go of what kept the region without it (a hold, a
- * pin, its birth).  If marking is over in this cycle, the collector has not seen the pointer, and
- * the sign of this cycle must not count.  Any context.
+ * The caller has a pointer and is about to let go of what kept the region without it (a
+ * hold, a pin, its birth).  If marking is over in this cycle, the collector has not seen
+ * the pointer, and the sign of this cycle must not count.  Any context.
  */
 void region_touch(struct region *r) _nonnull_all_;
 
-/* What a call does to the life word of a region; 0, or a negative errno to leave it alone. */
+/*
+ * What a call does to the life word of a region; 0, or a negative errno to leave it
+ * alone.
+ */
 typedef int region_change_fn(struct region *r, uint64_t *life);
 
 /*
- * Finds the region that p is in (page: of one of whose pages it is an address), ends a doubt, and
- * applies fn, all in one step, so that the region cannot become another in between.  -ENOENT, or
- * what fn says.  Lock-free, any context: it goes round again only if somebody else got on.
+ * Finds the region that p is in (page: of one of whose pages it is an address), ends a
+ * doubt, and applies fn, all in one step, so that the region cannot become another in
+ * between.  -ENOENT, or what fn says.  Lock-free, any context: it goes round again only
+ * if somebody else got on.
  */
 int region_change(const void *p, bool page, region_change_fn *fn, struct region **ret)
 	_must_check_;
@@ -180,16 +187,19 @@ void region_each_object(void (*fn)(uintptr_t object));
 /* LIVE to REVOKED; -EALREADY.  The caller forbids the memory next. */
 int region_revoke(struct region *r) _must_check_ _nonnull_all_;
 
-/* LIVE to DISOWNED: what is mapped there is not the region's any more (region/identity.h). */
+/*
+ * LIVE to DISOWNED: what is mapped there is not the region's any more
+ * (region/identity.h).
+ */
 void region_abandon(struct region *r) _nonnull_all_;
 
 /* Takes that back: the memory could not be forbidden. */
 void region_unrevoke(struct region *r) _nonnull_all_;
 
 /*
- * Revokes the pages [start, end) of a LIVE region: forbidden, and entered so.  *whole: no other
- * page is left, and the caller revokes the region.  -EALREADY: no page was left in the range, or
- * the region is not LIVE; -ENOMEM.  Takes the region lock.
+ * Revokes the pages [start, end) of a LIVE region: forbidden, and entered so.  *whole: no
+ * other page is left, and the caller revokes the region.  -EALREADY: no page was left in
+ * the range, or the region is not LIVE; -ENOMEM.  Takes the region lock.
  */
 int region_revoke_part(struct region *r, uintptr_t start, uintptr_t end, bool *whole)
 	_must_check_ _nonnull_all_;
@@ -197,7 +207,9 @@ int region_revoke_part(struct region *r, uintptr_t start, uintptr_t end, bool *w
 /* LIVE to DISOWNED; -EALREADY where a page is revoked.  Takes the region lock. */
 int region_disown(struct region *r) _must_check_ _nonnull_all_;
 
-/* A page of a held region has lost what the file had.  Any context, also a fault handler. */
+/*
+ * A page of a held region has lost what the file had.  Any context, also a fault handler.
+ */
 void region_damage(struct region *r) _nonnull_all_;
 
 /* True once for a held region that is damaged: the caller reports it. */
@@ -207,17 +219,21 @@ bool region_take_damage(struct region *r) _must_check_ _nonnull_all_;
 bool region_settle(uint32_t number);
 
 /*
- * RELEASING to POOLED or FREE: memory and file are given back.  -ENOMEM: the kernel would not,
- * and the region is in doubt as before; ask again later.
- * Context: no lock; needs no collector.
+ * RELEASING to POOLED or FREE: memory and file are given back.  -ENOMEM: the kernel would
+ * not, and the region is in doubt as before; ask again later. Context: no lock; needs no
+ * collector.
  */
 int region_release(uint32_t number) _must_check_;
 
-/* A range of the pool to FREE: the collector's again.  -ENOENT: none; -ENOMEM: POOLED as before. */
+/*
+ * A range of the pool to FREE: the collector's again.  -ENOENT: none; -ENOMEM: POOLED as
+ * before.
+ */
 int region_unpool(void) _must_check_;
 
 /*
- * In the child of fork: calls of threads that are not there are ended for them.  What they owned
+ * In the child of fork: calls of threads that are not there are ended for them.  What
+ * they owned
  * (NEWBORN, RELEASING) goes, what they looked at is let go, what was in doubt is queued again.
  */
 void region_inherit(uint32_t number);

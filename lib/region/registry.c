@@ -71,7 +71,10 @@ struct registry_found registry_find(uintptr_t addr)
 			break;
 		node = node_of(entry);
 	}
-	/* A node on the last level: this reader was overtaken, and sits in a node used anew. */
+	/*
+	 * A node on the last level: this reader was overtaken, and sits in a node used
+	 * anew.
+	 */
 	if (tag_of(entry) < REGION)
 		return (struct registry_found){ 0 };
 	return (struct registry_found){ entry >> TAG_BITS, tag_of(entry) == REVOKED };
@@ -108,7 +111,9 @@ static uint32_t split(uint32_t entry)
 
 static size_t fill(struct node *node, int level, uintptr_t start, uintptr_t end, uint32_t entry);
 
-/* The node below node->entry[index], made where there is none, filled; gone when empty. */
+/*
+ * The node below node->entry[index], made where there is none, filled; gone when empty.
+ */
 static size_t fill_below(struct node *node, unsigned int index, int level, uintptr_t start,
 			 uintptr_t end, uint32_t entry)
 {

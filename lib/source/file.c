@@ -40,7 +40,9 @@ static int take_opts(struct foster_map_opts *mine, const struct foster_map_opts 
 	return r;
 }
 
-/* Without waiting for the other end of a FIFO, and without becoming a terminal's session. */
+/*
+ * Without waiting for the other end of a FIFO, and without becoming a terminal's session.
+ */
 static int open_file(const char *path, unsigned int flags)
 {
 	bool shared = (flags & FOSTER_MAP_WRITE) && !(flags & FOSTER_MAP_PRIVATE);

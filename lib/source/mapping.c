@@ -16,11 +16,14 @@
 #include "track/overlay.h"
 
 /*
- * From here on the kernel maps files and memory in pieces of this size, if address and offset
- * are alike below it.
+ * From here on the kernel maps files and memory in pieces of this size, if address and
+ * offset are alike below it.
  */
 #define HUGE_BYTES ((size_t)2 << 20)
-/* From here on ranges come in eight sizes for each power of two, so that the pool can match. */
+/*
+ * From here on ranges come in eight sizes for each power of two, so that the pool can
+ * match.
+ */
 #define CLASS_BYTES ((size_t)256 << 10)
 #define CLASSES_PER_DOUBLING 8
 
@@ -78,16 +81,19 @@ static int newborn(const struct plan *plan, uint32_t *number)
 	*number = plan->known ? region_create(plan->span) : reaper_make(plan->span);
 	if (!*number)
 		return -ENOMEM;
-	/* What the mapping will not cover is forbidden, as it is in a range of the pool. */
+	/*
+	 * What the mapping will not cover is forbidden, as it is in a range of the pool.
+	 */
 	if (plan->bytes == plan->span)
 		return 0;
 	return vm_forbid(region_base(region_at(*number)), plan->span);
 }
 
 /*
- * Small anonymous memory must not merge with the collector's heap around it: splitting it off
- * again doubles the cost of a release.  The kernel (from 6.7) takes a stack for memory without
- * huge pages, which makes the two different and means nothing below the size of one.
+ * Small anonymous memory must not merge with the collector's heap around it: splitting it
+ * off again doubles the cost of a release.  The kernel (from 6.7) takes a stack for
+ * memory without huge pages, which makes the two different and means nothing below the
+ * size of one.
  */
 static struct vm_what unmerged(const struct plan *plan)
 {
@@ -137,8 +143,8 @@ static void keep_pace(size_t bytes)
 }
 
 /*
- * What cannot be advised as asked is no region: nobody is given its address, and the reaper
- * releases it.  Not here and now, for that could fail.
+ * What cannot be advised as asked is no region: nobody is given its address, and the
+ * reaper releases it.  Not here and now, for that could fail.
  */
 static int advise(const struct mapping_request *rq, uint32_t number,
 		  struct region_facts *facts)
