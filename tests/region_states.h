@@ -65,9 +65,12 @@ static UNUSED uint32_t make_newborn(void)
 
 static UNUSED void bear(uint32_t number, bool unseen)
 {
-	const struct region_facts facts = { .len = span(), .source = FOSTER_SOURCE_ANON,
-					    .prot = PROT_READ | PROT_WRITE, .unseen = unseen };
-	const struct vm_what what = { PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 };
+	const struct region_facts facts = { .len = span(),
+					    .source = FOSTER_SOURCE_ANON,
+					    .prot = PROT_READ | PROT_WRITE,
+					    .unseen = unseen };
+	const struct vm_what what = { PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				      -1, 0 };
 
 	assert_int_equal(vm_lay(region_base(region_at(number)), span(), &what), 0);
 	region_born(number, &facts);

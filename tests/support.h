@@ -57,12 +57,12 @@ void test_register(const char *name, test_body *body, unsigned int seconds);
 
 /* TEST(behaviour_in_words) { ... } defines a test and registers it. */
 #define TEST(name) TEST_WITHIN(name, TEST_SECONDS)
-#define TEST_WITHIN(name, seconds)                                   \
-	static test_body name;                                       \
+#define TEST_WITHIN(name, seconds)                                     \
+	static test_body name;                                         \
 	static __attribute__((constructor)) void register_##name(void) \
-	{                                                            \
-		test_register(#name, name, seconds);                 \
-	}                                                            \
+	{                                                              \
+		test_register(#name, name, seconds);                   \
+	}                                                              \
 	static void name(void **state UNUSED)
 
 /* Ends the test as skipped; the reason is printed. */
@@ -86,13 +86,13 @@ void assert_child_passes(void (*fn)(void *), void *arg);
 void assert_child_dies(int signal, void (*fn)(void *), void *arg);
 
 /* In a child: leaves at once, with a message, when the condition does not hold. */
-#define child_check(cond)                                                     \
-	do {                                                                  \
-		if (!(cond)) {                                                \
-			fprintf(stderr, "%s:%d: in the child: %s, errno %d\n", \
-				__FILE__, __LINE__, #cond, errno);            \
-			_exit(1);                                             \
-		}                                                             \
+#define child_check(cond)                                                                \
+	do {                                                                             \
+		if (!(cond)) {                                                           \
+			fprintf(stderr, "%s:%d: in the child: %s, errno %d\n", __FILE__, \
+				__LINE__, #cond, errno);                                 \
+			_exit(1);                                                        \
+		}                                                                        \
 	} while (0)
 
 /* ------------------------------------------------------------------------------ threads */
@@ -232,16 +232,16 @@ bool goes_within(struct mark *mark, int rounds);
 /* Collects so many times; all regions stay. */
 void collect_times(int times);
 
-#define assert_goes(mark)                                     \
-	do {                                                  \
-		forget(); /* what the caller's calls left */  \
-		assert_true(goes_within((mark), ROUNDS));     \
+#define assert_goes(mark)                                    \
+	do {                                                 \
+		forget(); /* what the caller's calls left */ \
+		assert_true(goes_within((mark), ROUNDS));    \
 	} while (0)
-#define assert_stays(mark)                             \
-	do {                                           \
-		collect_times(ROUNDS);                 \
-		assert_true(mark_is_tracked(mark));    \
-		assert_true(mark_is_mapped(mark));     \
+#define assert_stays(mark)                          \
+	do {                                        \
+		collect_times(ROUNDS);              \
+		assert_true(mark_is_tracked(mark)); \
+		assert_true(mark_is_mapped(mark));  \
 	} while (0)
 
 struct foster_stats stats_now(void);
@@ -259,11 +259,11 @@ struct foster_stats stats_now(void);
 		assert_null(call);                \
 		assert_int_equal(errno, (error)); \
 	} while (0)
-#define assert_map_fails(error, call)                     \
-	do {                                              \
-		errno = 0;                                \
-		assert_ptr_equal((call), MAP_FAILED);     \
-		assert_int_equal(errno, (error));         \
+#define assert_map_fails(error, call)                 \
+	do {                                          \
+		errno = 0;                            \
+		assert_ptr_equal((call), MAP_FAILED); \
+		assert_int_equal(errno, (error));     \
 	} while (0)
 
 #endif

@@ -11,15 +11,16 @@
  */
 static NOINLINE void forget_vectors_512(void)
 {
-	__asm__ volatile("vpxorq %%zmm16, %%zmm16, %%zmm16\n\tvpxorq %%zmm17, %%zmm17, %%zmm17\n\t"
-			 "vpxorq %%zmm18, %%zmm18, %%zmm18\n\tvpxorq %%zmm19, %%zmm19, %%zmm19\n\t"
-			 "vpxorq %%zmm20, %%zmm20, %%zmm20\n\tvpxorq %%zmm21, %%zmm21, %%zmm21\n\t"
-			 "vpxorq %%zmm22, %%zmm22, %%zmm22\n\tvpxorq %%zmm23, %%zmm23, %%zmm23\n\t"
-			 "vpxorq %%zmm24, %%zmm24, %%zmm24\n\tvpxorq %%zmm25, %%zmm25, %%zmm25\n\t"
-			 "vpxorq %%zmm26, %%zmm26, %%zmm26\n\tvpxorq %%zmm27, %%zmm27, %%zmm27\n\t"
-			 "vpxorq %%zmm28, %%zmm28, %%zmm28\n\tvpxorq %%zmm29, %%zmm29, %%zmm29\n\t"
-			 "vpxorq %%zmm30, %%zmm30, %%zmm30\n\tvpxorq %%zmm31, %%zmm31, %%zmm31"
-			 ::: "memory");
+	__asm__ volatile(
+		"vpxorq %%zmm16, %%zmm16, %%zmm16\n\tvpxorq %%zmm17, %%zmm17, %%zmm17\n\t"
+		"vpxorq %%zmm18, %%zmm18, %%zmm18\n\tvpxorq %%zmm19, %%zmm19, %%zmm19\n\t"
+		"vpxorq %%zmm20, %%zmm20, %%zmm20\n\tvpxorq %%zmm21, %%zmm21, %%zmm21\n\t"
+		"vpxorq %%zmm22, %%zmm22, %%zmm22\n\tvpxorq %%zmm23, %%zmm23, %%zmm23\n\t"
+		"vpxorq %%zmm24, %%zmm24, %%zmm24\n\tvpxorq %%zmm25, %%zmm25, %%zmm25\n\t"
+		"vpxorq %%zmm26, %%zmm26, %%zmm26\n\tvpxorq %%zmm27, %%zmm27, %%zmm27\n\t"
+		"vpxorq %%zmm28, %%zmm28, %%zmm28\n\tvpxorq %%zmm29, %%zmm29, %%zmm29\n\t"
+		"vpxorq %%zmm30, %%zmm30, %%zmm30\n\tvpxorq %%zmm31, %%zmm31, %%zmm31" ::
+			: "memory");
 }
 
 static NOINLINE void forget_registers(void)
@@ -28,19 +29,21 @@ static NOINLINE void forget_registers(void)
 		forget_vectors_512();
 	if (__builtin_cpu_supports("avx"))
 		__asm__ volatile("vzeroall" ::: "memory");
-	__asm__ volatile("pxor %%xmm0, %%xmm0\n\tpxor %%xmm1, %%xmm1\n\tpxor %%xmm2, %%xmm2\n\t"
-			 "pxor %%xmm3, %%xmm3\n\tpxor %%xmm4, %%xmm4\n\tpxor %%xmm5, %%xmm5\n\t"
-			 "pxor %%xmm6, %%xmm6\n\tpxor %%xmm7, %%xmm7\n\tpxor %%xmm8, %%xmm8\n\t"
-			 "pxor %%xmm9, %%xmm9\n\tpxor %%xmm10, %%xmm10\n\t"
-			 "pxor %%xmm11, %%xmm11\n\tpxor %%xmm12, %%xmm12\n\t"
-			 "pxor %%xmm13, %%xmm13\n\tpxor %%xmm14, %%xmm14\n\t"
-			 "pxor %%xmm15, %%xmm15\n\t"
-			 "xorl %%eax, %%eax\n\txorl %%ecx, %%ecx\n\txorl %%edx, %%edx\n\t"
-			 "xorl %%esi, %%esi\n\txorl %%edi, %%edi\n\txorl %%r8d, %%r8d\n\t"
-			 "xorl %%r9d, %%r9d\n\txorl %%r10d, %%r10d\n\txorl %%r11d, %%r11d"
-			 ::: "memory", "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11",
-			 "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
-			 "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+	__asm__ volatile(
+		"pxor %%xmm0, %%xmm0\n\tpxor %%xmm1, %%xmm1\n\tpxor %%xmm2, %%xmm2\n\t"
+		"pxor %%xmm3, %%xmm3\n\tpxor %%xmm4, %%xmm4\n\tpxor %%xmm5, %%xmm5\n\t"
+		"pxor %%xmm6, %%xmm6\n\tpxor %%xmm7, %%xmm7\n\tpxor %%xmm8, %%xmm8\n\t"
+		"pxor %%xmm9, %%xmm9\n\tpxor %%xmm10, %%xmm10\n\t"
+		"pxor %%xmm11, %%xmm11\n\tpxor %%xmm12, %%xmm12\n\t"
+		"pxor %%xmm13, %%xmm13\n\tpxor %%xmm14, %%xmm14\n\t"
+		"pxor %%xmm15, %%xmm15\n\t"
+		"xorl %%eax, %%eax\n\txorl %%ecx, %%ecx\n\txorl %%edx, %%edx\n\t"
+		"xorl %%esi, %%esi\n\txorl %%edi, %%edi\n\txorl %%r8d, %%r8d\n\t"
+		"xorl %%r9d, %%r9d\n\txorl %%r10d, %%r10d\n\txorl %%r11d, %%r11d" ::
+			: "memory", "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10",
+			  "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
+			  "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
+			  "xmm14", "xmm15");
 }
 #else
 static NOINLINE void forget_registers(void)
@@ -126,7 +129,8 @@ void *place_in(void *base, size_t len, enum place place)
 	return (char *)base + offset[place];
 }
 
-NOINLINE struct mark make_memfd_region(void *volatile *slot, size_t pages, enum place place)
+NOINLINE struct mark make_memfd_region(void *volatile *slot, size_t pages,
+				       enum place place)
 {
 	const size_t len = pages * page_size();
 	const int fd = pattern_memfd(len, 0);
@@ -140,7 +144,8 @@ NOINLINE struct mark make_memfd_region(void *volatile *slot, size_t pages, enum 
 	return mark;
 }
 
-NOINLINE struct mark make_anon_region(void *volatile *slot, size_t pages, enum place place)
+NOINLINE struct mark make_anon_region(void *volatile *slot, size_t pages,
+				      enum place place)
 {
 	const size_t len = pages * page_size();
 	void *base = foster_mmap(NULL, len, PROT_READ | PROT_WRITE,

@@ -123,8 +123,9 @@ static bool print_result(size_t number, const struct test *test, int status)
 	}
 	printf("not ok %zu - %s\n", number, test->name);
 	if (WIFSIGNALED(status))
-		printf("# %s\n", WTERMSIG(status) == SIGALRM ? "took too long"
-							     : strsignal(WTERMSIG(status)));
+		printf("# %s\n", WTERMSIG(status) == SIGALRM
+					 ? "took too long"
+					 : strsignal(WTERMSIG(status)));
 	return false;
 }
 

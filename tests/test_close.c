@@ -14,7 +14,8 @@ static char *volatile kept;
 
 static char *map_pages(size_t pages)
 {
-	char *p = foster_mmap(NULL, pages * page_size(), RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = foster_mmap(NULL, pages * page_size(), RW, MAP_PRIVATE | MAP_ANONYMOUS,
+			      -1, 0);
 
 	assert_ptr_not_equal(p, MAP_FAILED);
 	return p;
@@ -251,7 +252,8 @@ TEST(the_addresses_are_handed_out_again_later)
 
 TEST(every_kind_of_pointer_keeps_the_addresses)
 {
-	const size_t offsets[] = { 0, page_size() + 3, 2 * page_size() - 1, 2 * page_size() };
+	const size_t offsets[] = { 0, page_size() + 3, 2 * page_size() - 1,
+				   2 * page_size() };
 
 	for (size_t i = 0; i < COUNT_OF(offsets); i++) {
 		struct mark mark = make_closed(&kept);

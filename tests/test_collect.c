@@ -211,8 +211,8 @@ static void mapping_finalizer(void *object UNUSED, void *data UNUSED)
 			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct foster_info info = FOSTER_INFO_INIT;
 
-	if (p == MAP_FAILED || foster_info(p, &info) || foster_pin(p) || foster_unpin(p) ||
-	    foster_munmap(p, page_size()))
+	if (p == MAP_FAILED || foster_info(p, &info) || foster_pin(p) ||
+	    foster_unpin(p) || foster_munmap(p, page_size()))
 		abort();
 	atomic_fetch_add(&in_finalizer.runs, 1);
 }

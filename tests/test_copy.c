@@ -10,7 +10,8 @@ static void *volatile kept;
 
 static char *map_pages(size_t pages)
 {
-	char *p = foster_mmap(NULL, pages * page_size(), RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = foster_mmap(NULL, pages * page_size(), RW, MAP_PRIVATE | MAP_ANONYMOUS,
+			      -1, 0);
 
 	assert_ptr_not_equal(p, MAP_FAILED);
 	pattern_fill(p, pages * page_size());
@@ -27,7 +28,8 @@ TEST(every_length_and_alignment_is_copied)
 	for (size_t align = 0; align < 9; align++) {
 		for (size_t n = 0; n < 520; n++) {
 			memset(to, 0xee, sizeof(to));
-			assert_int_equal(foster_copy(to + 50 + align, from + align, n), 0);
+			assert_int_equal(foster_copy(to + 50 + align, from + align, n),
+					 0);
 			assert_memory_equal(to + 50 + align, from + align, n);
 			assert_int_equal(to[49 + align], 0xee);
 			assert_int_equal(to[50 + align + n], 0xee);
@@ -98,7 +100,8 @@ TEST(a_partial_copy_tells_how_far_it_came)
 	assert_int_equal(foster_munmap(p + page, page), 0);
 	for (size_t before = 0; before < 130; before++) {
 		memset(to, 0, sizeof(to));
-		assert_int_equal(foster_copy_partial(to, p + page - before, sizeof(to)), before);
+		assert_int_equal(foster_copy_partial(to, p + page - before, sizeof(to)),
+				 before);
 		assert_memory_equal(to, p + page - before, before);
 	}
 	assert_int_equal(foster_copy_partial(to, p, sizeof(to)), sizeof(to));

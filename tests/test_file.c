@@ -28,10 +28,13 @@ static void remove_file(void)
 	unlink(file.path);
 }
 
-static const char *map_with(uint64_t offset, size_t length, unsigned int flags, int advice)
+static const char *map_with(uint64_t offset, size_t length, unsigned int flags,
+			    int advice)
 {
-	const struct foster_map_opts opts = { .size = sizeof(opts), .offset = offset,
-					      .length = length, .flags = flags,
+	const struct foster_map_opts opts = { .size = sizeof(opts),
+					      .offset = offset,
+					      .length = length,
+					      .flags = flags,
 					      .advice = advice };
 
 	return foster_map_file(file.path, &opts);
@@ -89,7 +92,9 @@ TEST(a_file_of_one_byte_is_mapped)
 TEST(windows_of_any_offset_and_length_show_the_right_bytes)
 {
 	const size_t page = page_size();
-	const uint64_t offsets[] = { 0, 1, 7, page - 1, page, page + 1, 2 * page + 17, 3 * page };
+	const uint64_t offsets[] = {
+		0, 1, 7, page - 1, page, page + 1, 2 * page + 17, 3 * page
+	};
 	const size_t lengths[] = { 1, 2, page - 1, page, page + 1, 2 * page };
 
 	make_file(6 * page);
@@ -304,8 +309,8 @@ TEST(a_pointer_just_past_an_unaligned_window_keeps_it)
 
 TEST(every_harmless_advice_is_taken)
 {
-	static const int taken[] = { MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED,
-				     MADV_DONTDUMP, MADV_DODUMP };
+	static const int taken[] = { MADV_NORMAL,   MADV_RANDOM,   MADV_SEQUENTIAL,
+				     MADV_WILLNEED, MADV_DONTDUMP, MADV_DODUMP };
 
 	make_file(3 * page_size());
 	for (size_t i = 0; i < COUNT_OF(taken); i++) {
@@ -340,9 +345,11 @@ TEST(advice_that_depends_on_the_kernel_is_given_or_refused_by_it)
 
 TEST(advice_that_changes_contents_or_lifetime_is_refused)
 {
-	static const int refused[] = { MADV_DONTNEED, MADV_FREE, MADV_REMOVE, MADV_DONTFORK,
-				       MADV_DOFORK, MADV_WIPEONFORK, MADV_KEEPONFORK,
-				       MADV_HWPOISON, 12345, -1 };
+	static const int refused[] = { MADV_DONTNEED,	MADV_FREE,
+				       MADV_REMOVE,	MADV_DONTFORK,
+				       MADV_DOFORK,	MADV_WIPEONFORK,
+				       MADV_KEEPONFORK, MADV_HWPOISON,
+				       12345,		-1 };
 	size_t mappings;
 
 	make_file(page_size());

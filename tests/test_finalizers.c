@@ -35,8 +35,9 @@ static void finalizer(void *object, void *data)
 	const int run = atomic_fetch_add(&finalized.runs, 1);
 
 	atomic_store(&finalized.order[run % 4], (int)(intptr_t)data);
-	if (f->pointer && foster_info(f->pointer, &info) == 0 && info.id == finalized.id &&
-	    info.state != FOSTER_REVOKED && pattern_holds(info.base, info.len, 0))
+	if (f->pointer && foster_info(f->pointer, &info) == 0 &&
+	    info.id == finalized.id && info.state != FOSTER_REVOKED &&
+	    pattern_holds(info.base, info.len, 0))
 		atomic_fetch_add(&finalized.intact, 1);
 }
 
@@ -46,7 +47,8 @@ static void resurrecting_finalizer(void *object, void *data)
 	finalized.resurrected = object;
 }
 
-typedef void register_fn(void *, GC_finalization_proc, void *, GC_finalization_proc *, void **);
+typedef void register_fn(void *, GC_finalization_proc, void *, GC_finalization_proc *,
+			 void **);
 
 static void register_plain(void *object, GC_finalization_proc fn, void *data,
 			   GC_finalization_proc *old, void **old_data)
@@ -178,38 +180,38 @@ static void check_chain_sees_region(int java, register_fn *reg, bool ordered)
 	assert_goes(&mark);
 }
 
-#define WITH_BOTH_SETTINGS(variant, ordered)                                                \
-	TEST(a_##variant##_finalizer_sees_the_region_intact_with_java_finalization)         \
-	{                                                                                   \
-		check_finalizer_sees_region(1, register_##variant);                         \
-	}                                                                                   \
-	TEST(a_##variant##_finalizer_sees_the_region_intact_without_java_finalization)      \
-	{                                                                                   \
-		check_finalizer_sees_region(0, register_##variant);                         \
-	}                                                                                   \
-	TEST(a_pending_##variant##_finalizer_keeps_the_region_with_java_finalization)       \
-	{                                                                                   \
-		check_pending_finalizer_keeps(1, register_##variant);                       \
-	}                                                                                   \
-	TEST(a_pending_##variant##_finalizer_keeps_the_region_without_java_finalization)    \
-	{                                                                                   \
-		check_pending_finalizer_keeps(0, register_##variant);                       \
-	}                                                                                   \
-	TEST(a_resurrecting_##variant##_finalizer_keeps_the_region_with_java_finalization)  \
-	{                                                                                   \
-		check_resurrection_keeps(1, register_##variant);                            \
-	}                                                                                   \
+#define WITH_BOTH_SETTINGS(variant, ordered)                                                  \
+	TEST(a_##variant##_finalizer_sees_the_region_intact_with_java_finalization)           \
+	{                                                                                     \
+		check_finalizer_sees_region(1, register_##variant);                           \
+	}                                                                                     \
+	TEST(a_##variant##_finalizer_sees_the_region_intact_without_java_finalization)        \
+	{                                                                                     \
+		check_finalizer_sees_region(0, register_##variant);                           \
+	}                                                                                     \
+	TEST(a_pending_##variant##_finalizer_keeps_the_region_with_java_finalization)         \
+	{                                                                                     \
+		check_pending_finalizer_keeps(1, register_##variant);                         \
+	}                                                                                     \
+	TEST(a_pending_##variant##_finalizer_keeps_the_region_without_java_finalization)      \
+	{                                                                                     \
+		check_pending_finalizer_keeps(0, register_##variant);                         \
+	}                                                                                     \
+	TEST(a_resurrecting_##variant##_finalizer_keeps_the_region_with_java_finalization)    \
+	{                                                                                     \
+		check_resurrection_keeps(1, register_##variant);                              \
+	}                                                                                     \
 	TEST(a_resurrecting_##variant##_finalizer_keeps_the_region_without_java_finalization) \
-	{                                                                                   \
-		check_resurrection_keeps(0, register_##variant);                            \
-	}                                                                                   \
-	TEST(a_chain_of_##variant##_finalizers_sees_the_region_with_java_finalization)      \
-	{                                                                                   \
-		check_chain_sees_region(1, register_##variant, ordered);                    \
-	}                                                                                   \
-	TEST(a_chain_of_##variant##_finalizers_sees_the_region_without_java_finalization)   \
-	{                                                                                   \
-		check_chain_sees_region(0, register_##variant, ordered);                    \
+	{                                                                                     \
+		check_resurrection_keeps(0, register_##variant);                              \
+	}                                                                                     \
+	TEST(a_chain_of_##variant##_finalizers_sees_the_region_with_java_finalization)        \
+	{                                                                                     \
+		check_chain_sees_region(1, register_##variant, ordered);                      \
+	}                                                                                     \
+	TEST(a_chain_of_##variant##_finalizers_sees_the_region_without_java_finalization)     \
+	{                                                                                     \
+		check_chain_sees_region(0, register_##variant, ordered);                      \
 	}
 
 WITH_BOTH_SETTINGS(plain, true)
@@ -279,7 +281,8 @@ TEST(a_finalizer_of_the_host_on_the_object_below_is_survived)
 
 /* ------------------------------------------------------------------------------------ links */
 
-static NOINLINE struct mark make_with_disappearing_link(void **link, int (*reg)(void **, const void *))
+static NOINLINE struct mark make_with_disappearing_link(void **link,
+							int (*reg)(void **, const void *))
 {
 	void *volatile slot;
 	struct mark mark = make_memfd_region(&slot, 2, AT_BASE);
@@ -346,7 +349,8 @@ static NOINLINE bool region_intact_through(void **link)
 	struct finalizable *f = GC_REVEAL_POINTER(*link);
 	struct foster_info info = FOSTER_INFO_INIT;
 
-	return foster_info(f->pointer, &info) == 0 && pattern_holds(info.base, info.len, 0);
+	return foster_info(f->pointer, &info) == 0 &&
+	       pattern_holds(info.base, info.len, 0);
 }
 
 TEST(a_long_link_to_an_object_with_a_pending_finalizer_leads_to_the_region)

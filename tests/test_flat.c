@@ -22,8 +22,8 @@ struct figures {
 
 static struct figures figures_now(void)
 {
-	return (struct figures){ maps_count(), status_figure("VmSize"), status_figure("VmRSS"),
-				 GC_get_heap_size() };
+	return (struct figures){ maps_count(), status_figure("VmSize"),
+				 status_figure("VmRSS"), GC_get_heap_size() };
 }
 
 static uint64_t higher(uint64_t a, uint64_t b)
@@ -101,13 +101,15 @@ static void check_flat(make_fn *make, size_t bytes, size_t warm_up, size_t count
 	most = highest(make, bytes, count);
 	say("at first", &before);
 	say("later", &most);
-	test_say("%lu ms, %lu collections, throttled %lu", (unsigned long)(now_ms() - start),
-		 (unsigned long)stats_now().asked, (unsigned long)stats_now().throttled);
+	test_say("%lu ms, %lu collections, throttled %lu",
+		 (unsigned long)(now_ms() - start), (unsigned long)stats_now().asked,
+		 (unsigned long)stats_now().throttled);
 	assert_true(most.mappings < 20000);
 	assert_true(most.mappings <= before.mappings * 2 + 1000);
 	assert_true(most.size_kib <= before.size_kib + room_kib);
 	assert_true(most.rss_kib <= before.rss_kib + (32 << 10));
-	assert_true(most.heap <= before.heap * 2 + (room_kib << 10) / 8 || bytes >= 1 << 20);
+	assert_true(most.heap <= before.heap * 2 + (room_kib << 10) / 8 ||
+		    bytes >= 1 << 20);
 	assert_int_equal(stats_now().mapped, warm_up + count);
 	assert_true(stats_now().regions < 50000);
 	assert_int_equal(stats_now().abandoned, 0);

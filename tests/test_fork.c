@@ -224,7 +224,8 @@ TEST(the_child_of_an_attached_thread_may_collect)
 static void use_every_function(void *arg UNUSED)
 {
 	struct foster_stats stats = { .size = sizeof(stats) };
-	char *p = foster_mmap(NULL, 2 * page_size(), RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = foster_mmap(NULL, 2 * page_size(), RW, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			      0);
 
 	child_check(p != MAP_FAILED);
 	*p = 1;
@@ -254,7 +255,8 @@ static void *map_and_close_until_told(void *arg)
 	if (arg)
 		child_check(foster_thread_attach() == 0);
 	while (!atomic_load(&busy.stop)) {
-		char *p = foster_mmap(NULL, 2 * page_size(), RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *p = foster_mmap(NULL, 2 * page_size(), RW,
+				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		child_check(p != MAP_FAILED);
 		*p = 1;

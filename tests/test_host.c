@@ -10,7 +10,8 @@
 static void *volatile kept;
 
 struct settings {
-	int on_demand, java, interior, leak, full_freq, unmap, disabled, recycler, incremental;
+	int on_demand, java, interior, leak, full_freq, unmap, disabled, recycler,
+		incremental;
 	unsigned long time_limit;
 	GC_word divisor, non_gc, max_retries, max_heap;
 	GC_warn_proc warn;
@@ -217,7 +218,8 @@ TEST(the_host_s_collections_come_about_as_often_with_large_regions_live)
 	alone = collections_for(200);
 	for (size_t i = 0; i < COUNT_OF(region); i++) {
 		region[i] = foster_mmap(NULL, (size_t)900 << 20, PROT_READ | PROT_WRITE,
-					MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+					MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+					0);
 		assert_ptr_not_equal(region[i], MAP_FAILED);
 	}
 	beside = collections_for(200);
@@ -363,7 +365,8 @@ TEST(objects_and_regions_do_not_overwrite_each_other)
 
 /* --------------------------------------------------------------------- behind foster's back */
 
-static NOINLINE struct hidden unmap_behind(struct mark *mark, void *volatile *slot, size_t pages)
+static NOINLINE struct hidden unmap_behind(struct mark *mark, void *volatile *slot,
+					   size_t pages)
 {
 	*mark = make_memfd_region(slot, pages, AT_BASE);
 	assert_int_equal(munmap(*slot, pages * page_size()), 0);

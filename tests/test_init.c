@@ -94,7 +94,8 @@ TEST(a_larger_options_struct_with_unknown_members_set_is_too_big)
 
 TEST(a_collection_comes_after_as_many_regions_as_the_option_says)
 {
-	struct foster_options options = { .size = sizeof(options), .collect_regions = 10,
+	struct foster_options options = { .size = sizeof(options),
+					  .collect_regions = 10,
 					  .idle_collect_ms = FOSTER_NEVER };
 
 	assert_int_equal(foster_init(&options), 0);
@@ -116,7 +117,8 @@ static NOINLINE void drop_mib(size_t mib)
 
 TEST(a_collection_comes_after_as_many_bytes_as_the_option_says)
 {
-	struct foster_options options = { .size = sizeof(options), .collect_mib = 64,
+	struct foster_options options = { .size = sizeof(options),
+					  .collect_mib = 64,
 					  .idle_collect_ms = FOSTER_NEVER };
 
 	assert_int_equal(foster_init(&options), 0);
@@ -405,7 +407,8 @@ static void blocking_finalizer(void *object UNUSED, void *data UNUSED)
 
 static NOINLINE void drop_blocking(void)
 {
-	GC_register_finalizer_no_order(GC_MALLOC(16), blocking_finalizer, NULL, NULL, NULL);
+	GC_register_finalizer_no_order(GC_MALLOC(16), blocking_finalizer, NULL, NULL,
+				       NULL);
 }
 
 TEST_WITHIN(stopping_in_time_or_not_at_all, 30)

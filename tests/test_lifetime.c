@@ -34,7 +34,8 @@ static void check_held_by_main_stack(enum place place)
 	assert_goes(&mark);
 }
 
-static NOINLINE struct mark make_held_by_heap(void *volatile *object_slot, enum place place)
+static NOINLINE struct mark make_held_by_heap(void *volatile *object_slot,
+					      enum place place)
 {
 	void **object = GC_MALLOC(4 * sizeof(void *));
 	struct mark mark = make_memfd_region(&object[2], 3, place);
@@ -103,22 +104,22 @@ static void check_held_by_thread_stack(enum place place)
 	thread_end(thread);
 }
 
-#define FOUR_PLACES(holder)                                                            \
-	TEST(a_base_pointer_in_##holder##_keeps_the_region)                            \
-	{                                                                              \
-		check_held_by_##holder(AT_BASE);                                       \
-	}                                                                              \
-	TEST(a_pointer_to_the_middle_in_##holder##_keeps_the_region)                   \
-	{                                                                              \
-		check_held_by_##holder(AT_MIDDLE);                                     \
-	}                                                                              \
-	TEST(a_pointer_to_the_last_byte_in_##holder##_keeps_the_region)                \
-	{                                                                              \
-		check_held_by_##holder(AT_LAST_BYTE);                                  \
-	}                                                                              \
-	TEST(a_pointer_just_past_the_end_in_##holder##_keeps_the_region)               \
-	{                                                                              \
-		check_held_by_##holder(AT_END);                                        \
+#define FOUR_PLACES(holder)                                              \
+	TEST(a_base_pointer_in_##holder##_keeps_the_region)              \
+	{                                                                \
+		check_held_by_##holder(AT_BASE);                         \
+	}                                                                \
+	TEST(a_pointer_to_the_middle_in_##holder##_keeps_the_region)     \
+	{                                                                \
+		check_held_by_##holder(AT_MIDDLE);                       \
+	}                                                                \
+	TEST(a_pointer_to_the_last_byte_in_##holder##_keeps_the_region)  \
+	{                                                                \
+		check_held_by_##holder(AT_LAST_BYTE);                    \
+	}                                                                \
+	TEST(a_pointer_just_past_the_end_in_##holder##_keeps_the_region) \
+	{                                                                \
+		check_held_by_##holder(AT_END);                          \
 	}
 
 FOUR_PLACES(static)
@@ -144,7 +145,8 @@ static NOINLINE struct hidden make_hidden(struct mark *mark)
 }
 
 /* The address exists in r12 alone, from before the hidden one is known to others until *drop. */
-static NOINLINE void spin_with_register(uintptr_t complement, _Atomic int *made, _Atomic int *drop)
+static NOINLINE void spin_with_register(uintptr_t complement, _Atomic int *made,
+					_Atomic int *drop)
 {
 	__asm__ volatile("movq %0, %%r12\n\t"
 			 "notq %%r12\n\t"
@@ -152,8 +154,9 @@ static NOINLINE void spin_with_register(uintptr_t complement, _Atomic int *made,
 			 "1: pause\n\t"
 			 "cmpl $0, (%2)\n\t"
 			 "je 1b\n\t"
-			 "xorl %%r12d, %%r12d"
-			 ::"r"(complement), "r"(made), "r"(drop) : "r12", "memory", "cc");
+			 "xorl %%r12d, %%r12d" ::"r"(complement),
+			 "r"(made), "r"(drop)
+			 : "r12", "memory", "cc");
 }
 
 /* The collector must not run between the making and the register: nobody asks for it. */
@@ -232,7 +235,8 @@ TEST(a_region_goes_by_collections_of_the_host_alone)
 
 TEST(a_region_goes_by_itself_with_no_collection_asked_for)
 {
-	struct foster_options options = { .size = sizeof(options), .idle_collect_ms = 50 };
+	struct foster_options options = { .size = sizeof(options),
+					  .idle_collect_ms = 50 };
 	struct mark mark;
 
 	assert_int_equal(foster_init(&options), 0);

@@ -75,7 +75,8 @@ TEST(without_address_space_left_mapping_fails_and_works_afterwards)
 	assert_int_equal(foster_init(NULL), 0);
 	kept = foster_mmap(NULL, page_size(), RW, ANON, -1, 0);
 	stats = stats_now();
-	before = limit_to(RLIMIT_AS, (rlim_t)(status_figure("VmSize") << 10) + (16 << 20));
+	before =
+		limit_to(RLIMIT_AS, (rlim_t)(status_figure("VmSize") << 10) + (16 << 20));
 	assert_map_fails(ENOMEM, foster_mmap(NULL, (size_t)512 << 20, RW, ANON, -1, 0));
 	assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
 	assert_int_equal(stats_now().mapped, stats.mapped);
@@ -95,14 +96,16 @@ static NOINLINE void drop_mib(size_t mib)
 /* What is unreachable makes room, without the program asking. */
 TEST(without_address_space_left_unreachable_regions_make_room)
 {
-	const struct foster_options options = { .size = sizeof(options), .collect_mib = 1 << 20,
+	const struct foster_options options = { .size = sizeof(options),
+						.collect_mib = 1 << 20,
 						.collect_regions = 1 << 30,
 						.idle_collect_ms = FOSTER_NEVER };
 	struct rlimit before;
 
 	assert_int_equal(foster_init(&options), 0);
 	drop_mib(32);
-	before = limit_to(RLIMIT_AS, (rlim_t)(status_figure("VmSize") << 10) + (200 << 20));
+	before = limit_to(RLIMIT_AS,
+			  (rlim_t)(status_figure("VmSize") << 10) + (200 << 20));
 	for (int i = 0; i < 60; i++) {
 		drop_mib(16);
 		forget();
@@ -132,7 +135,8 @@ TEST(without_address_space_left_an_unknown_thread_is_refused)
 	assert_int_equal(foster_init(NULL), 0);
 	/* A first thread, so that a stack is there. */
 	on_plain_thread(do_nothing, NULL);
-	before = limit_to(RLIMIT_AS, (rlim_t)(status_figure("VmSize") << 10) + (32 << 20));
+	before =
+		limit_to(RLIMIT_AS, (rlim_t)(status_figure("VmSize") << 10) + (32 << 20));
 	thread = thread_begin(map_unseen, NULL);
 	thread_end(thread);
 	assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
@@ -163,7 +167,8 @@ static NOINLINE size_t map_until_refused(char *volatile *region)
 	size_t n = 0;
 
 	while (n < REGIONS_MOST) {
-		char *p = foster_mmap(NULL, page_size(), RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		char *p = foster_mmap(NULL, page_size(), RW, MAP_SHARED | MAP_ANONYMOUS,
+				      -1, 0);
 
 		if (p == MAP_FAILED)
 			break;
@@ -236,7 +241,8 @@ TEST_WITHIN(without_mappings_left_regions_can_be_closed, 180)
 
 TEST_WITHIN(without_mappings_left_pages_can_be_revoked_or_an_error_is_told, 180)
 {
-	char *big = foster_mmap(NULL, 64 * page_size(), RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char *big = foster_mmap(NULL, 64 * page_size(), RW, MAP_SHARED | MAP_ANONYMOUS,
+				-1, 0);
 	size_t n, revoked = 0;
 
 	assert_ptr_not_equal(big, MAP_FAILED);
@@ -267,11 +273,13 @@ TEST_WITHIN(dropped_regions_never_reach_the_limit_of_mappings, 180)
 	const size_t live = 20000;
 
 	for (size_t i = 0; i < live; i++) {
-		region[i] = foster_mmap(NULL, page_size(), RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		region[i] = foster_mmap(NULL, page_size(), RW, MAP_SHARED | MAP_ANONYMOUS,
+					-1, 0);
 		assert_ptr_not_equal(region[i], MAP_FAILED);
 	}
 	for (size_t i = 0; i < 50000; i++) {
-		char *p = foster_mmap(NULL, page_size(), RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		char *p = foster_mmap(NULL, page_size(), RW, MAP_SHARED | MAP_ANONYMOUS,
+				      -1, 0);
 
 		assert_ptr_not_equal(p, MAP_FAILED);
 		*p = 1;

@@ -51,7 +51,8 @@ TEST(reused_anonymous_memory_is_zero_again)
 
 TEST(shared_anonymous_memory_is_shared_with_the_child_of_fork)
 {
-	_Atomic int *p = foster_mmap(NULL, page_size(), RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	_Atomic int *p =
+		foster_mmap(NULL, page_size(), RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int status;
 
 	assert_ptr_not_equal(p, MAP_FAILED);
@@ -101,7 +102,8 @@ TEST(a_regular_file_is_mapped_with_its_offset)
 	char path[PATH_MAX];
 	const size_t page = page_size();
 	const int fd = pattern_file(path, 4 * page);
-	const char *p = foster_mmap(NULL, 2 * page, PROT_READ, MAP_SHARED, fd, (off_t)page);
+	const char *p =
+		foster_mmap(NULL, 2 * page, PROT_READ, MAP_SHARED, fd, (off_t)page);
 	struct maps_line line;
 
 	assert_ptr_not_equal(p, MAP_FAILED);
@@ -271,9 +273,10 @@ TEST(length_zero_is_invalid)
 
 TEST(fixed_addresses_are_not_supported)
 {
-	static const int refused[] = { MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_HUGETLB,
+	static const int refused[] = {
+		MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_HUGETLB,
 #ifdef MAP_32BIT
-				       MAP_32BIT,
+		MAP_32BIT,
 #endif
 	};
 	struct trace before = trace_now();
@@ -281,8 +284,8 @@ TEST(fixed_addresses_are_not_supported)
 
 	*there = 7;
 	for (size_t i = 0; i < COUNT_OF(refused); i++)
-		assert_map_fails(ENOTSUP, foster_mmap(there, page_size(), RW, ANON | refused[i],
-						      -1, 0));
+		assert_map_fails(ENOTSUP, foster_mmap(there, page_size(), RW,
+						      ANON | refused[i], -1, 0));
 	assert_int_equal(*there, 7);
 	assert_nothing_left(&before);
 }
@@ -313,8 +316,8 @@ TEST(an_offset_that_does_not_fit_is_an_overflow)
 	const off_t last = (off_t)(INT64_MAX & ~((int64_t)page_size() - 1));
 	struct trace before = trace_now();
 
-	assert_map_fails(EOVERFLOW,
-			 foster_mmap(NULL, 2 * page_size(), PROT_READ, MAP_SHARED, fd, last));
+	assert_map_fails(EOVERFLOW, foster_mmap(NULL, 2 * page_size(), PROT_READ,
+						MAP_SHARED, fd, last));
 	assert_nothing_left(&before);
 	close(fd);
 }
@@ -324,7 +327,8 @@ TEST(an_unaligned_offset_is_invalid)
 	const int fd = pattern_memfd(4 * page_size(), 0);
 	struct trace before = trace_now();
 
-	assert_map_fails(EINVAL, foster_mmap(NULL, page_size(), PROT_READ, MAP_SHARED, fd, 1));
+	assert_map_fails(EINVAL,
+			 foster_mmap(NULL, page_size(), PROT_READ, MAP_SHARED, fd, 1));
 	assert_map_fails(EINVAL, foster_mmap(NULL, page_size(), PROT_READ, MAP_SHARED, fd,
 					     (off_t)page_size() - 1));
 	assert_nothing_left(&before);
@@ -337,7 +341,8 @@ TEST(a_negative_offset_is_refused)
 	struct trace before = trace_now();
 
 	assert_ptr_equal(foster_mmap(NULL, page_size(), PROT_READ, MAP_SHARED, fd,
-				     -(off_t)page_size()), MAP_FAILED);
+				     -(off_t)page_size()),
+			 MAP_FAILED);
 	assert_true(errno == EINVAL || errno == EOVERFLOW);
 	assert_nothing_left(&before);
 	close(fd);
@@ -347,7 +352,8 @@ TEST(flags_that_name_no_kind_of_mapping_are_invalid)
 {
 	struct trace before = trace_now();
 
-	assert_map_fails(EINVAL, foster_mmap(NULL, page_size(), RW, MAP_ANONYMOUS, -1, 0));
+	assert_map_fails(EINVAL,
+			 foster_mmap(NULL, page_size(), RW, MAP_ANONYMOUS, -1, 0));
 	assert_nothing_left(&before);
 }
 
@@ -380,8 +386,10 @@ TEST(a_write_only_descriptor_is_refused)
 	const int writer = open(path, O_WRONLY | O_CLOEXEC);
 	struct trace before = trace_now();
 
-	assert_map_fails(EACCES, foster_mmap(NULL, page_size(), RW, MAP_SHARED, writer, 0));
-	assert_map_fails(EACCES, foster_mmap(NULL, page_size(), PROT_READ, MAP_PRIVATE, writer, 0));
+	assert_map_fails(EACCES,
+			 foster_mmap(NULL, page_size(), RW, MAP_SHARED, writer, 0));
+	assert_map_fails(EACCES, foster_mmap(NULL, page_size(), PROT_READ, MAP_PRIVATE,
+					     writer, 0));
 	assert_nothing_left(&before);
 	close(writer);
 	close(fd);
@@ -395,7 +403,8 @@ TEST(a_read_only_descriptor_cannot_be_mapped_shared_and_writable)
 	const int reader = open(path, O_RDONLY | O_CLOEXEC);
 	struct trace before = trace_now();
 
-	assert_map_fails(EACCES, foster_mmap(NULL, page_size(), RW, MAP_SHARED, reader, 0));
+	assert_map_fails(EACCES,
+			 foster_mmap(NULL, page_size(), RW, MAP_SHARED, reader, 0));
 	assert_nothing_left(&before);
 	kept = foster_mmap(NULL, page_size(), RW, MAP_PRIVATE, reader, 0);
 	assert_ptr_not_equal(kept, MAP_FAILED);
@@ -429,8 +438,8 @@ TEST(after_a_hundred_refusals_mapping_works_and_nothing_has_grown)
 	before = trace_now();
 	mappings = maps_count();
 	for (int i = 0; i < 100; i++)
-		assert_map_fails(ENODEV,
-				 foster_mmap(NULL, 3 * page_size(), RW, MAP_SHARED, fd, 0));
+		assert_map_fails(ENODEV, foster_mmap(NULL, 3 * page_size(), RW,
+						     MAP_SHARED, fd, 0));
 	collect_times(ROUNDS);
 	assert_nothing_left(&before);
 	assert_true(maps_count() <= mappings + 8);

@@ -71,14 +71,15 @@ struct maker {
 static NOINLINE void map_in_window(struct maker *maker)
 {
 	const size_t len = 2 * page_size();
-	void *volatile on_stack = foster_mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED,
-					      maker->fd, 0);
+	void *volatile on_stack =
+		foster_mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, maker->fd, 0);
 
 	child_check(on_stack != MAP_FAILED);
 	maker->base = hidden_of(on_stack);
 	moment_announce(&window.done);
 	moment_await(&maker->decided);
-	maker->intact = maps_count_inode(inode_of(maker->fd)) && pattern_holds(on_stack, len, 0);
+	maker->intact = maps_count_inode(inode_of(maker->fd)) &&
+			pattern_holds(on_stack, len, 0);
 	maker->mark = mark_of(on_stack);
 	on_stack = NULL;
 }

@@ -8,7 +8,8 @@ static void *volatile kept;
 
 static char *map_pages(size_t pages)
 {
-	char *p = foster_mmap(NULL, pages * page_size(), RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = foster_mmap(NULL, pages * page_size(), RW, MAP_PRIVATE | MAP_ANONYMOUS,
+			      -1, 0);
 
 	assert_ptr_not_equal(p, MAP_FAILED);
 	pattern_fill(p, pages * page_size());
@@ -200,7 +201,8 @@ TEST(a_file_below_revoked_pages_is_given_back_at_once)
 
 /* -------------------------------------------------------------------- what remains is tracked */
 
-static NOINLINE struct mark make_with_hole(void *volatile *slot, size_t hole, size_t pointer)
+static NOINLINE struct mark make_with_hole(void *volatile *slot, size_t hole,
+					   size_t pointer)
 {
 	char *p = map_memfd_pages(3);
 	const struct mark mark = mark_of(p);
@@ -322,7 +324,8 @@ TEST(pages_of_no_region_are_told)
 	assert_fails(ENOENT, foster_munmap(own, page_size()));
 	assert_fails(ENOENT, foster_munmap(NULL, page_size()));
 	assert_fails(ENOENT, foster_munmap((void *)(UINTPTR_MAX & ~(page_size() - 1) &
-						    (UINTPTR_MAX >> 1)), page_size()));
+						    (UINTPTR_MAX >> 1)),
+					   page_size()));
 	assert_int_equal(*own, 7);
 }
 

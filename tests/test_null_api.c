@@ -244,7 +244,8 @@ static void op_map(struct slot *s, uint32_t *seed)
 {
 	struct foster_info info = FOSTER_INFO_INIT;
 
-	*s = (struct slot){ .pages = 1 + next_random(seed) % PAGES_MOST, .reachable = true };
+	*s = (struct slot){ .pages = 1 + next_random(seed) % PAGES_MOST,
+			    .reachable = true };
 	s->fill = (unsigned char)(1 + next_random(seed) % 255);
 	s->p = map_pages(s->pages);
 	assert_int_equal(s->p[0], 0);
@@ -319,7 +320,8 @@ static void check_slot(const struct slot *s)
 		unsigned char *page = s->p + i * page_size();
 
 		assert_int_equal(foster_info(page + 77, &info), 0);
-		assert_int_equal(info.state, s->revoked[i] ? FOSTER_REVOKED : FOSTER_LIVE);
+		assert_int_equal(info.state,
+				 s->revoked[i] ? FOSTER_REVOKED : FOSTER_LIVE);
 		if (!s->revoked[i]) {
 			assert_int_equal(page[0], s->fill);
 			assert_int_equal(page[page_size() - 1], s->fill);
@@ -397,7 +399,8 @@ static void compare_counters(void)
 static void run_against_model(uint32_t seed, int rounds)
 {
 	static void (*const op[])(struct slot *, uint32_t *) = {
-		op_close, op_munmap, op_pin, op_unpin, op_reach, op_reach, op_disown, op_check,
+		op_close, op_munmap, op_pin,	op_unpin,
+		op_reach, op_reach,  op_disown, op_check,
 	};
 
 	for (int i = 0; i < rounds; i++) {
@@ -450,7 +453,8 @@ static void *map_use_close(void *arg)
 	for (int i = 0; i < 500; i++) {
 		const size_t pages = 1 + next_random(&seed) % 4;
 		struct foster_info info = FOSTER_INFO_INIT;
-		unsigned char *p = foster_mmap(NULL, pages * page_size(), RW, ANON, -1, 0);
+		unsigned char *p =
+			foster_mmap(NULL, pages * page_size(), RW, ANON, -1, 0);
 
 		must(p != MAP_FAILED && p[0] == 0);
 		must(gc_null_reach((uintptr_t)p, true));
@@ -523,7 +527,8 @@ static void *quarrel(void *arg)
 
 		must(pin == 0 || pin == -ESTALE || pin == -ENOENT);
 		if (pin == 0) {
-			must(foster_info(p, &info) == 0 && info.base == p && info.pins > 0);
+			must(foster_info(p, &info) == 0 && info.base == p &&
+			     info.pins > 0);
 			must(foster_unpin(p) == 0);
 		}
 		if (next_random(&seed) % 50 == 0)

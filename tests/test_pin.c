@@ -219,7 +219,8 @@ TEST(pins_work_in_a_signal_handler)
 /* Interrupts foster in the middle of all that changes its tables. */
 TEST(pins_work_in_a_signal_handler_that_interrupts_foster)
 {
-	const struct itimerval every = { { 0, 200 }, { 0, 200 } }, off = { { 0, 0 }, { 0, 0 } };
+	const struct itimerval every = { { 0, 200 }, { 0, 200 } },
+			       off = { { 0, 0 }, { 0, 0 } };
 	const uint64_t end = now_ms() + 1500;
 
 	in_handler.mark = make_memfd_region(&kept, 2, AT_BASE);

@@ -184,7 +184,8 @@ static void run_callback(void)
 	if (!callback.elsewhere) {
 		call_all(NULL);
 	} else {
-		must(pthread_create(&thread, NULL, call_those_that_do_not_wait, NULL) == 0);
+		must(pthread_create(&thread, NULL, call_those_that_do_not_wait, NULL) ==
+		     0);
 		must(pthread_join(thread, NULL) == 0);
 	}
 	atomic_store(&callback.runs, 1);

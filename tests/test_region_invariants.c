@@ -116,7 +116,8 @@ TEST(revoked_pages_are_forgotten_in_the_pool)
 	const uintptr_t base = region_base(r);
 	bool whole = true;
 
-	assert_int_equal(region_revoke_part(r, base + page_size(), base + 2 * page_size(), &whole),
+	assert_int_equal(region_revoke_part(r, base + page_size(), base + 2 * page_size(),
+					    &whole),
 			 0);
 	assert_false(whole);
 	assert_true(registry_find(base + page_size()).revoked);
@@ -140,10 +141,12 @@ TEST(revoking_all_parts_tells_that_the_whole_is_left_to_revoke)
 	for (size_t i = 0; i < PAGES; i++) {
 		whole = false;
 		assert_int_equal(region_revoke_part(r, base + i * page_size(),
-						    base + (i + 1) * page_size(), &whole), 0);
+						    base + (i + 1) * page_size(), &whole),
+				 0);
 		assert_int_equal(whole, i == PAGES - 1);
 	}
-	assert_int_equal(region_revoke_part(r, base, base + page_size(), &whole), -EALREADY);
+	assert_int_equal(region_revoke_part(r, base, base + page_size(), &whole),
+			 -EALREADY);
 	region_drop(r);
 }
 
@@ -178,9 +181,12 @@ TEST(the_record_of_a_region_holds_no_address_of_it)
 
 TEST(only_the_user_s_bytes_are_found)
 {
-	const struct vm_what what = { PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 };
-	const struct region_facts facts = { .delta = 100, .len = page_size(),
-					    .source = FOSTER_SOURCE_PATH, .prot = PROT_READ };
+	const struct vm_what what = { PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				      -1, 0 };
+	const struct region_facts facts = { .delta = 100,
+					    .len = page_size(),
+					    .source = FOSTER_SOURCE_PATH,
+					    .prot = PROT_READ };
 	uint32_t number;
 
 	begin(POOL);

@@ -163,7 +163,8 @@ static uint32_t next_random(uint32_t *state)
 	return *state >> 8;
 }
 
-static size_t model_set(struct model *m, size_t from, size_t to, struct registry_found what)
+static size_t model_set(struct model *m, size_t from, size_t to,
+			struct registry_found what)
 {
 	size_t changed = 0;
 
@@ -178,9 +179,11 @@ static size_t model_set(struct model *m, size_t from, size_t to, struct registry
 static void assert_same(const struct model *m)
 {
 	for (size_t i = 0; i < MODEL_PAGES; i++) {
-		const struct registry_found found = registry_find(m->base + i * GRAIN + i % GRAIN);
+		const struct registry_found found =
+			registry_find(m->base + i * GRAIN + i % GRAIN);
 
-		if (found.region != m->page[i].region || found.revoked != m->page[i].revoked)
+		if (found.region != m->page[i].region ||
+		    found.revoked != m->page[i].revoked)
 			fail_msg("page %zu: %u instead of %u", i, found.region,
 				 m->page[i].region);
 	}
@@ -203,13 +206,14 @@ static void check_against_model(uint32_t seed, uintptr_t where)
 
 	m = (struct model){ .base = where };
 	for (int i = 0; i < 3000; i++) {
-		struct registry_found what = { next_random(&seed) % 5, next_random(&seed) % 2 };
+		struct registry_found what = { next_random(&seed) % 5,
+					       next_random(&seed) % 2 };
 		size_t from, to;
 
 		what.revoked &= what.region != 0;
 		choose_range(&seed, &from, &to);
-		assert_int_equal(set(where + from * GRAIN, where + to * GRAIN, what.region,
-				     what.revoked),
+		assert_int_equal(set(where + from * GRAIN, where + to * GRAIN,
+				     what.region, what.revoked),
 				 model_set(&m, from, to, what));
 		if (i % 100 == 0)
 			assert_same(&m);
@@ -228,7 +232,8 @@ TEST(random_changes_agree_with_a_model)
 TEST(random_changes_across_the_edge_of_a_gibibyte_agree_with_a_model)
 {
 	for (uint32_t seed = 11; seed <= 15; seed++)
-		check_against_model(seed, ((uintptr_t)0x7f13 << 32) - MODEL_PAGES / 2 * GRAIN);
+		check_against_model(seed,
+				    ((uintptr_t)0x7f13 << 32) - MODEL_PAGES / 2 * GRAIN);
 }
 
 TEST(random_changes_across_the_edge_of_the_highest_level_agree_with_a_model)
@@ -268,9 +273,11 @@ TEST(what_does_not_change_is_always_found_while_neighbours_come_and_go)
 	for (size_t i = 0; i < COUNT_OF(thread); i++)
 		thread[i] = thread_begin(look_at_even_pages, NULL);
 	while (now_ms() < end) {
-		const uintptr_t at = base + (next_random(&seed) % 2000 * 2 * 5 + 1) * GRAIN;
+		const uintptr_t at =
+			base + (next_random(&seed) % 2000 * 2 * 5 + 1) * GRAIN;
 
-		set(at, at + 4 * GRAIN, 1 + next_random(&seed) % 3, next_random(&seed) % 2);
+		set(at, at + 4 * GRAIN, 1 + next_random(&seed) % 3,
+		    next_random(&seed) % 2);
 		set(at, at + 4 * GRAIN, 0, false);
 	}
 	atomic_store(&stop, true);
@@ -286,7 +293,8 @@ static void *look_anywhere(void *arg UNUSED)
 	uint32_t seed = 3;
 
 	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
-		const uintptr_t at = base + (uintptr_t)(next_random(&seed) % 64) * 512 * GRAIN;
+		const uintptr_t at =
+			base + (uintptr_t)(next_random(&seed) % 64) * 512 * GRAIN;
 		const struct registry_found found = registry_find(at);
 
 		atomic_fetch_add(&wrong, found.region > 3);
@@ -304,7 +312,8 @@ TEST(readers_survive_nodes_that_come_and_go)
 	for (size_t i = 0; i < COUNT_OF(thread); i++)
 		thread[i] = thread_begin(look_anywhere, NULL);
 	while (now_ms() < end) {
-		const uintptr_t at = base + (uintptr_t)(next_random(&seed) % 64) * 512 * GRAIN;
+		const uintptr_t at =
+			base + (uintptr_t)(next_random(&seed) % 64) * 512 * GRAIN;
 		const uintptr_t to = at + (1 + next_random(&seed) % 600) * GRAIN;
 
 		set(at, to, 1 + next_random(&seed) % 3, false);

@@ -118,7 +118,8 @@ TEST(the_pool_is_bounded)
 
 TEST(the_pool_can_be_turned_off)
 {
-	struct foster_options options = { .size = sizeof(options), .pool_mib = FOSTER_NEVER };
+	struct foster_options options = { .size = sizeof(options),
+					  .pool_mib = FOSTER_NEVER };
 
 	assert_int_equal(foster_init(&options), 0);
 	for (int i = 0; i < 20; i++) {
@@ -140,7 +141,8 @@ TEST(collections_that_foster_asked_for_are_counted)
 
 TEST(idle_collections_are_counted)
 {
-	struct foster_options options = { .size = sizeof(options), .idle_collect_ms = 20,
+	struct foster_options options = { .size = sizeof(options),
+					  .idle_collect_ms = 20,
 					  .idle_budget_permille = 1000 };
 
 	assert_int_equal(foster_init(&options), 0);
@@ -152,7 +154,8 @@ TEST(idle_collections_are_counted)
 
 TEST(no_idle_collection_happens_while_no_region_lives)
 {
-	struct foster_options options = { .size = sizeof(options), .idle_collect_ms = 20,
+	struct foster_options options = { .size = sizeof(options),
+					  .idle_collect_ms = 20,
 					  .idle_budget_permille = 1000 };
 	struct mark mark;
 	uint64_t before;
@@ -168,7 +171,8 @@ TEST(no_idle_collection_happens_while_no_region_lives)
 
 TEST(idle_collections_that_release_nothing_come_less_and_less_often)
 {
-	struct foster_options options = { .size = sizeof(options), .idle_collect_ms = 10,
+	struct foster_options options = { .size = sizeof(options),
+					  .idle_collect_ms = 10,
 					  .idle_budget_permille = 1000 };
 
 	assert_int_equal(foster_init(&options), 0);

@@ -316,7 +316,8 @@ TEST(a_thread_on_a_stack_of_the_host_may_attach)
 	assert_int_equal(foster_init(NULL), 0);
 	assert_int_equal(pthread_attr_init(&attr), 0);
 	assert_int_equal(pthread_attr_setstack(&attr, stack, bytes), 0);
-	assert_int_equal(pthread_create(&thread, &attr, attach_with_small_stack, NULL), 0);
+	assert_int_equal(pthread_create(&thread, &attr, attach_with_small_stack, NULL),
+			 0);
 	thread_end(thread);
 	pthread_attr_destroy(&attr);
 }
@@ -490,7 +491,8 @@ static void *look_up(void *arg UNUSED)
 		must(r == 0 || r == -ENOENT);
 		if (r == 0) {
 			must(info.id && info.len && info.source == FOSTER_SOURCE_ANON);
-			must((uintptr_t)hidden_show(h) + 5 - (uintptr_t)info.base < info.len);
+			must((uintptr_t)hidden_show(h) + 5 - (uintptr_t)info.base <
+			     info.len);
 		}
 		atomic_fetch_add(r ? &lookup.missed : &lookup.found, 1);
 	}
@@ -508,7 +510,8 @@ TEST(a_lookup_finds_a_whole_region_or_none_while_they_come_and_go)
 	thread = thread_begin(look_up, NULL);
 	while (now_ms() < end) {
 		void *volatile slot;
-		struct mark mark = make_anon_region(&slot, 1 + next_random(&seed) % 8, AT_BASE);
+		struct mark mark =
+			make_anon_region(&slot, 1 + next_random(&seed) % 8, AT_BASE);
 
 		atomic_store(&lookup.complement, mark.base.complement);
 		if (next_random(&seed) % 2)
