@@ -2,8 +2,8 @@
 /*
  * Regions brought into each state, for the tests of the state machine.
  *
- * The null collector says what is reachable when a test says so, and the reaper does not run: the
- * test takes its part, so that each step is taken alone.
+ * The null collector says what is reachable when a test says so, and the reaper does not
+ * run: the test takes its part, so that each step is taken alone.
  */
 #ifndef FOSTER_TESTS_REGION_STATES_H
 #define FOSTER_TESTS_REGION_STATES_H

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the test programs share: a runner, looks at the process from outside foster, and ways to
- * hold, hide and forget a pointer.
+ * What the test programs share: a runner, looks at the process from outside foster, and
+ * ways to hold, hide and forget a pointer.
  *
- * Each test runs in a child process of its own, so none sees what another left in the collector,
- * and one that crashes or hangs fails alone.  cmocka gives the assertions.  The program prints
- * TAP; what a failing test said follows as comments.
+ * Each test runs in a child process of its own, so none sees what another left in the
+ * collector, and one that crashes or hangs fails alone.  cmocka gives the assertions.
+ * The program prints TAP; what a failing test said follows as comments.
  *
  *   ./test_x               all tests
  *   ./test_x word          those whose name contains the word
@@ -41,7 +41,7 @@
 #define UNUSED __attribute__((unused))
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* ------------------------------------------------------------------------------ runner */
+/* ----------------------------------------------------------------------------- runner */
 
 typedef void test_body(void **state);
 
@@ -74,7 +74,7 @@ void test_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Is this a build with a sanitizer, where everything takes longer? */
 bool test_is_sanitized(void);
 
-/* ----------------------------------------------------------------------------- children */
+/* --------------------------------------------------------------------------- children */
 
 /* Runs fn(arg) in a forked child.  Returns wait(2)'s status. */
 int child_status(void (*fn)(void *), void *arg);
@@ -95,11 +95,11 @@ void assert_child_dies(int signal, void (*fn)(void *), void *arg);
 		}                                                                        \
 	} while (0)
 
-/* ------------------------------------------------------------------------------ threads */
+/* ---------------------------------------------------------------------------- threads */
 
 /*
- * A thread made by plain pthread_create(), which the collector does not know.  The first waits
- * for its end; thread_begin() and thread_end() let the test go on meanwhile.
+ * A thread made by plain pthread_create(), which the collector does not know.  The first
+ * waits for its end; thread_begin() and thread_end() let the test go on meanwhile.
  */
 void on_plain_thread(void *(*fn)(void *), void *arg);
 pthread_t thread_begin(void *(*fn)(void *), void *arg);
@@ -119,7 +119,7 @@ void sleep_ms(unsigned int ms);
 /* Calls fn(arg) until it is true, at most so long.  Returns its last answer. */
 bool wait_until(bool (*fn)(void *), void *arg, unsigned int ms);
 
-/* --------------------------------------------------------------------- hidden addresses */
+/* ------------------------------------------------------------------- hidden addresses */
 
 /* An address that no collector takes for one. */
 struct hidden {
@@ -138,10 +138,13 @@ static inline void *hidden_show(struct hidden h)
 	return (void *)~h.complement;
 }
 
-/* Overwrites the dead part of the calling thread's stack and the registers of no fixed use. */
+/*
+ * Overwrites the dead part of the calling thread's stack and the registers of no fixed
+ * use.
+ */
 void forget(void);
 
-/* ------------------------------------------------------------- the process from outside */
+/* ----------------------------------------------------------- the process from outside */
 
 size_t page_size(void);
 
@@ -152,7 +155,10 @@ struct maps_line {
 	char name[128];
 };
 
-/* The line of /proc/self/maps for an address.  Allocates nothing.  False: nothing is there. */
+/*
+ * The line of /proc/self/maps for an address.  Allocates nothing.  False: nothing is
+ * there.
+ */
 bool maps_line_of(struct hidden address, struct maps_line *line);
 
 /* Lines in /proc/self/maps; those of an inode; those whose name contains the text. */
@@ -160,12 +166,15 @@ size_t maps_count(void);
 size_t maps_count_inode(uint64_t inode);
 size_t maps_count_named(const char *text);
 
-/* A figure of /proc/self/status: "VmSize", "VmRSS", "Threads" (KiB where it is an amount). */
+/*
+ * A figure of /proc/self/status: "VmSize", "VmRSS", "Threads" (KiB where it is an
+ * amount).
+ */
 uint64_t status_figure(const char *name);
 
 size_t fd_count(void);
 
-/* ------------------------------------------------------------------------------- files */
+/* ------------------------------------------------------------------------------ files */
 
 /* A memfd of so many bytes; page i is filled with pattern_word(i). */
 int pattern_memfd(size_t bytes, unsigned int flags);
@@ -180,9 +189,11 @@ uint64_t pattern_word(size_t n);
 void pattern_fill(void *p, size_t bytes);
 bool pattern_holds(const void *p, size_t bytes, size_t offset_in_file);
 
-/* ------------------------------------------------------------------------------ regions */
+/* ---------------------------------------------------------------------------- regions */
 
-/* A region remembered by its address hidden, and by what cannot be mistaken for another. */
+/*
+ * A region remembered by its address hidden, and by what cannot be mistaken for another.
+ */
 struct mark {
 	struct hidden base;
 	size_t len;
@@ -210,8 +221,8 @@ enum place {
 void *place_in(void *base, size_t len, enum place place);
 
 /*
- * Makes a region and stores the one pointer into *slot; the caller's frame gets none.  The
- * first maps a memfd (shared, patterned), the second anonymous memory (patterned).
+ * Makes a region and stores the one pointer into *slot; the caller's frame gets none.
+ * The first maps a memfd (shared, patterned), the second anonymous memory (patterned).
  */
 struct mark make_memfd_region(void *volatile *slot, size_t pages, enum place place);
 struct mark make_anon_region(void *volatile *slot, size_t pages, enum place place);
@@ -220,8 +231,8 @@ struct mark make_anon_region(void *volatile *slot, size_t pages, enum place plac
 struct mark make_dropped(size_t pages);
 
 /*
- * Collects until fn(arg) is true, or so many times, and as often again after making sure that
- * libgc itself holds no region.  Returns its last answer.
+ * Collects until fn(arg) is true, or so many times, and as often again after making sure
+ * that libgc itself holds no region.  Returns its last answer.
  */
 bool collecting_until(bool (*fn)(void *), void *arg, int rounds);
 

@@ -11,7 +11,7 @@ size_t page_size(void)
 	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* ---------------------------------------------------------------------- /proc/self/maps */
+/* -------------------------------------------------------------------- /proc/self/maps */
 
 /* One line at a time and without allocation: addresses are here as text only. */
 struct maps_reader {
@@ -180,7 +180,7 @@ size_t fd_count(void)
 	return count - 3; /* ".", ".." and the directory's own */
 }
 
-/* ------------------------------------------------------------------------------- files */
+/* ------------------------------------------------------------------------------ files */
 
 uint64_t pattern_word(size_t n)
 {
@@ -210,7 +210,10 @@ bool pattern_holds(const void *p, size_t bytes, size_t offset_in_file)
 	return true;
 }
 
-/* Bytes behind the last whole word stay zero in the file, and pattern_holds() is not asked. */
+/*
+ * Bytes behind the last whole word stay zero in the file, and pattern_holds() is not
+ * asked.
+ */
 static void write_pattern(int fd, size_t bytes)
 {
 	const size_t rounded = (bytes + 7) / 8 * 8;

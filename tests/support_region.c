@@ -2,12 +2,13 @@
 /* Regions made, remembered and forgotten by tests: see support.h. */
 #include "support.h"
 
-/* ---------------------------------------------------------------------------- forgetting */
+/* ------------------------------------------------------------------------- forgetting */
 
 #if defined(__x86_64__)
 /*
- * The registers that a function may leave behind.  The vector ones too: a thread that is stopped
- * by a signal has them all on its stack, and memcpy() moves pointers through them.
+ * The registers that a function may leave behind.  The vector ones too: a thread that is
+ * stopped by a signal has them all on its stack, and memcpy() moves pointers through
+ * them.
  */
 static NOINLINE void forget_vectors_512(void)
 {
@@ -68,7 +69,7 @@ void forget(void)
 	forget_registers();
 }
 
-/* -------------------------------------------------------------------------------- marks */
+/* ------------------------------------------------------------------------------ marks */
 
 NOINLINE struct mark mark_of(const void *p)
 {
@@ -120,7 +121,7 @@ NOINLINE bool mark_pattern_holds(const struct mark *mark)
 	return pattern_holds(hidden_show(mark->base), mark->len, 0);
 }
 
-/* -------------------------------------------------------------------------------- makers */
+/* ----------------------------------------------------------------------------- makers */
 
 void *place_in(void *base, size_t len, enum place place)
 {
@@ -168,12 +169,12 @@ NOINLINE struct mark make_dropped(size_t pages)
 	return mark;
 }
 
-/* ---------------------------------------------------------------------------- collecting */
+/* ------------------------------------------------------------------------- collecting */
 
 /*
- * libgc keeps the address just past the newest piece of its heap in a static variable, where it
- * then finds it: the region that begins there stays until the heap grows twice.  (Its own fault,
- * and one region only.)  Weak: the null collector has no such thing.
+ * libgc keeps the address just past the newest piece of its heap in a static variable,
+ * where it then finds it: the region that begins there stays until the heap grows twice.
+ * (Its own fault, and one region only.)  Weak: the null collector has no such thing.
  */
 extern int GC_expand_hp(size_t bytes) __attribute__((weak));
 

@@ -179,7 +179,7 @@ int main(int argc, char **argv)
 	return failed != 0;
 }
 
-/* ----------------------------------------------------------------------------- children */
+/* --------------------------------------------------------------------------- children */
 
 int child_status(void (*fn)(void *), void *arg)
 {
@@ -218,7 +218,7 @@ void assert_child_dies(int signal, void (*fn)(void *), void *arg)
 	assert_int_equal(WTERMSIG(status), signal);
 }
 
-/* ------------------------------------------------------------------------------ threads */
+/* ---------------------------------------------------------------------------- threads */
 
 pthread_t thread_begin(void *(*fn)(void *), void *arg)
 {
@@ -241,7 +241,10 @@ void on_plain_thread(void *(*fn)(void *), void *arg)
 	thread_end(thread_begin(fn, arg));
 }
 
-/* Polled, so that announcing is safe in a signal handler and nothing hides a pointer in it. */
+/*
+ * Polled, so that announcing is safe in a signal handler and nothing hides a pointer in
+ * it.
+ */
 void moment_announce(struct moment *moment)
 {
 	atomic_store(&moment->come, 1);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* foster_close(): revocation.  Memory and file go at once, the addresses when nobody points there. */
+/*
+ * foster_close(): revocation.  Memory and file go at once, the addresses when nobody
+ * points there.
+ */
 #include "support.h"
 
 #include <fcntl.h>
@@ -39,7 +42,7 @@ static void store_byte(void *address)
 	*(volatile char *)address = 1;
 }
 
-/* -------------------------------------------------------------------------- what goes at once */
+/* ------------------------------------------------------------------ what goes at once */
 
 TEST(memory_is_given_back_at_once)
 {
@@ -117,7 +120,7 @@ TEST(stores_before_closing_reach_the_file)
 	close(fd);
 }
 
-/* ------------------------------------------------------------------------------ stale pointers */
+/* --------------------------------------------------------------------- stale pointers */
 
 TEST(a_stale_load_dies_of_sigsegv)
 {
@@ -147,7 +150,9 @@ TEST(a_stale_access_dies_after_collections_too)
 	assert_child_dies(SIGSEGV, store_byte, kept + page_size());
 }
 
-/* The handler of libgc for its own protected pages must not take our pages for its own. */
+/*
+ * The handler of libgc for its own protected pages must not take our pages for its own.
+ */
 TEST(a_stale_access_dies_in_a_host_that_collects_incrementally)
 {
 	GC_INIT();
@@ -185,7 +190,7 @@ TEST(counters_tell_of_it)
 	assert_int_equal(after.bytes, before.bytes - 3 * page_size());
 }
 
-/* ------------------------------------------------------------------------------- the addresses */
+/* ---------------------------------------------------------------------- the addresses */
 
 static bool overlaps(const struct mark *mark, const char *p, size_t len)
 {
@@ -292,7 +297,7 @@ TEST(the_end_of_a_closed_region_counts_for_foster_collect)
 	assert_false(mark_is_tracked(&mark));
 }
 
-/* -------------------------------------------------------------------------------- bad arguments */
+/* ---------------------------------------------------------------------- bad arguments */
 
 TEST(closing_twice_is_told)
 {
@@ -335,7 +340,7 @@ TEST(a_region_that_has_gone_is_told)
 	assert_fails(ENOENT, foster_close(hidden_show(mark.base)));
 }
 
-/* ------------------------------------------------------------------------------------ crowds */
+/* ----------------------------------------------------------------------------- crowds */
 
 struct racer {
 	char *volatile *region;

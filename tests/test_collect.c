@@ -173,7 +173,7 @@ TEST_WITHIN(a_thread_unknown_to_the_collector_may_block_its_signal, 20)
 	thread_end(thread);
 }
 
-/* ------------------------------------------------------------------- finalizers of the host */
+/* ------------------------------------------------------------- finalizers of the host */
 
 static struct {
 	_Atomic int runs, said;
@@ -249,7 +249,7 @@ TEST(many_threads_may_collect_at_once)
 		thread_end(thread[i]);
 }
 
-/* ------------------------------------------------------------------------- a slow collection */
+/* ------------------------------------------------------------------ a slow collection */
 
 static _Atomic int may_go;
 

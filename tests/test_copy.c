@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* foster_copy() and files that are truncated: copies that do not die, windows that survive. */
+/*
+ * foster_copy() and files that are truncated: copies that do not die, windows that
+ * survive.
+ */
 #include "support.h"
 
 #include <pthread.h>
@@ -18,7 +21,7 @@ static char *map_pages(size_t pages)
 	return p;
 }
 
-/* -------------------------------------------------------------------------- ordinary memory */
+/* -------------------------------------------------------------------- ordinary memory */
 
 TEST(every_length_and_alignment_is_copied)
 {
@@ -58,7 +61,7 @@ TEST(a_length_beyond_all_objects_is_invalid)
 	assert_int_equal(foster_copy_partial(&byte, &byte, SIZE_MAX), -EINVAL);
 }
 
-/* ------------------------------------------------------------------------- memory that is gone */
+/* ---------------------------------------------------------------- memory that is gone */
 
 TEST(a_source_that_was_revoked_is_a_fault)
 {
@@ -123,7 +126,7 @@ TEST(a_truncated_file_is_a_fault)
 	close(fd);
 }
 
-/* ------------------------------------------------------------------------- signals of the host */
+/* ---------------------------------------------------------------- signals of the host */
 
 static _Atomic int handled;
 static sigjmp_buf out;
@@ -221,7 +224,7 @@ TEST(many_threads_may_fault_at_once)
 		thread_end(thread[i]);
 }
 
-/* ----------------------------------------------------------------- windows that survive */
+/* --------------------------------------------------------------- windows that survive */
 
 static struct {
 	_Atomic int calls;
@@ -352,8 +355,8 @@ TEST(a_revoked_surviving_window_faults)
 }
 
 /*
- * The kernel writes the address of a thread's last fault into the frame of each signal it gets
- * later, also of the one with which the collector stops it, and there it is found.
+ * The kernel writes the address of a thread's last fault into the frame of each signal it
+ * gets later, also of the one with which the collector stops it, and there it is found.
  */
 static void forget_fault(void)
 {

@@ -58,7 +58,7 @@ static void store_byte(void *address)
 	*(volatile char *)address = 1;
 }
 
-/* ------------------------------------------------------------------------------- contents */
+/* --------------------------------------------------------------------------- contents */
 
 TEST(without_options_the_whole_file_is_mapped_read_only)
 {
@@ -179,7 +179,7 @@ TEST(the_region_outlives_the_name)
 	assert_true(pattern_holds(p, file.len, 0));
 }
 
-/* --------------------------------------------------------------------------------- access */
+/* ----------------------------------------------------------------------------- access */
 
 TEST(stores_through_a_writable_window_reach_the_file)
 {
@@ -305,7 +305,7 @@ TEST(a_pointer_just_past_an_unaligned_window_keeps_it)
 	remove_file();
 }
 
-/* --------------------------------------------------------------------------------- advice */
+/* ----------------------------------------------------------------------------- advice */
 
 TEST(every_harmless_advice_is_taken)
 {
@@ -322,7 +322,9 @@ TEST(every_harmless_advice_is_taken)
 	remove_file();
 }
 
-/* The kernel may have been built without these, and says EINVAL then, as madvise(2) does. */
+/*
+ * The kernel may have been built without these, and says EINVAL then, as madvise(2) does.
+ */
 TEST(advice_that_depends_on_the_kernel_is_given_or_refused_by_it)
 {
 	static const int asked[] = { MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_MERGEABLE,
@@ -362,7 +364,7 @@ TEST(advice_that_changes_contents_or_lifetime_is_refused)
 	remove_file();
 }
 
-/* ---------------------------------------------------------------------------- what is refused */
+/* -------------------------------------------------------------------- what is refused */
 
 TEST(a_missing_file_is_refused)
 {

@@ -11,7 +11,7 @@
 
 static void *volatile in_static;
 
-/* ------------------------------------------------------------------- finalizers of the host */
+/* ------------------------------------------------------------- finalizers of the host */
 
 struct finalizable {
 	void *volatile pointer; /* into the region */
@@ -75,8 +75,8 @@ static void register_unreachable(void *object, GC_finalization_proc fn, void *da
 }
 
 /*
- * Collects until so many finalizers have run.  Each of a chain needs a collection of its own;
- * unreachable ones are taken out of the queue by every second collection.
+ * Collects until so many finalizers have run.  Each of a chain needs a collection of its
+ * own; unreachable ones are taken out of the queue by every second collection.
  */
 static void collect_until_finalized(int runs)
 {
@@ -180,38 +180,38 @@ static void check_chain_sees_region(int java, register_fn *reg, bool ordered)
 	assert_goes(&mark);
 }
 
-#define WITH_BOTH_SETTINGS(variant, ordered)                                                  \
-	TEST(a_##variant##_finalizer_sees_the_region_intact_with_java_finalization)           \
-	{                                                                                     \
-		check_finalizer_sees_region(1, register_##variant);                           \
-	}                                                                                     \
-	TEST(a_##variant##_finalizer_sees_the_region_intact_without_java_finalization)        \
-	{                                                                                     \
-		check_finalizer_sees_region(0, register_##variant);                           \
-	}                                                                                     \
-	TEST(a_pending_##variant##_finalizer_keeps_the_region_with_java_finalization)         \
-	{                                                                                     \
-		check_pending_finalizer_keeps(1, register_##variant);                         \
-	}                                                                                     \
-	TEST(a_pending_##variant##_finalizer_keeps_the_region_without_java_finalization)      \
-	{                                                                                     \
-		check_pending_finalizer_keeps(0, register_##variant);                         \
-	}                                                                                     \
-	TEST(a_resurrecting_##variant##_finalizer_keeps_the_region_with_java_finalization)    \
-	{                                                                                     \
-		check_resurrection_keeps(1, register_##variant);                              \
-	}                                                                                     \
-	TEST(a_resurrecting_##variant##_finalizer_keeps_the_region_without_java_finalization) \
-	{                                                                                     \
-		check_resurrection_keeps(0, register_##variant);                              \
-	}                                                                                     \
-	TEST(a_chain_of_##variant##_finalizers_sees_the_region_with_java_finalization)        \
-	{                                                                                     \
-		check_chain_sees_region(1, register_##variant, ordered);                      \
-	}                                                                                     \
-	TEST(a_chain_of_##variant##_finalizers_sees_the_region_without_java_finalization)     \
-	{                                                                                     \
-		check_chain_sees_region(0, register_##variant, ordered);                      \
+#define WITH_BOTH_SETTINGS(variant, ordered)                                     \
+	TEST(a_##variant##_finalizer_sees_the_region_intact_with_java)           \
+	{                                                                        \
+		check_finalizer_sees_region(1, register_##variant);              \
+	}                                                                        \
+	TEST(a_##variant##_finalizer_sees_the_region_intact_without_java)        \
+	{                                                                        \
+		check_finalizer_sees_region(0, register_##variant);              \
+	}                                                                        \
+	TEST(a_pending_##variant##_finalizer_keeps_the_region_with_java)         \
+	{                                                                        \
+		check_pending_finalizer_keeps(1, register_##variant);            \
+	}                                                                        \
+	TEST(a_pending_##variant##_finalizer_keeps_the_region_without_java)      \
+	{                                                                        \
+		check_pending_finalizer_keeps(0, register_##variant);            \
+	}                                                                        \
+	TEST(a_resurrecting_##variant##_finalizer_keeps_the_region_with_java)    \
+	{                                                                        \
+		check_resurrection_keeps(1, register_##variant);                 \
+	}                                                                        \
+	TEST(a_resurrecting_##variant##_finalizer_keeps_the_region_without_java) \
+	{                                                                        \
+		check_resurrection_keeps(0, register_##variant);                 \
+	}                                                                        \
+	TEST(a_chain_of_##variant##_finalizers_sees_the_region_with_java)        \
+	{                                                                        \
+		check_chain_sees_region(1, register_##variant, ordered);         \
+	}                                                                        \
+	TEST(a_chain_of_##variant##_finalizers_sees_the_region_without_java)     \
+	{                                                                        \
+		check_chain_sees_region(0, register_##variant, ordered);         \
 	}
 
 WITH_BOTH_SETTINGS(plain, true)
@@ -252,7 +252,9 @@ TEST(finalizing_all_ends_with_many_regions)
 	assert_goes(&first);
 }
 
-/* The object under a region is ours; a host that registers on it must not break anything. */
+/*
+ * The object under a region is ours; a host that registers on it must not break anything.
+ */
 static NOINLINE void host_finalizer(void *object UNUSED, void *data UNUSED)
 {
 	atomic_fetch_add(&finalized.runs, 1);
@@ -279,7 +281,7 @@ TEST(a_finalizer_of_the_host_on_the_object_below_is_survived)
 	collect_until_finalized(1);
 }
 
-/* ------------------------------------------------------------------------------------ links */
+/* ------------------------------------------------------------------------------ links */
 
 static NOINLINE struct mark make_with_disappearing_link(void **link,
 							int (*reg)(void **, const void *))

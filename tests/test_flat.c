@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program that maps, uses and drops, and never asks for a collection nor allocates from the
- * collector, stays flat in mappings, address space, memory and heap.
+ * A program that maps, uses and drops, and never asks for a collection nor allocates from
+ * the collector, stays flat in mappings, address space, memory and heap.
  */
 #include "support.h"
 
@@ -92,7 +92,10 @@ static void say(const char *when, const struct figures *f)
 static void check_flat(make_fn *make, size_t bytes, size_t warm_up, size_t count)
 {
 	const uint64_t start = now_ms();
-	/* Of large ranges libgc's heap holds some dozens before it is settled: addresses only. */
+	/*
+	 * Of large ranges libgc's heap holds some dozens before it is settled: addresses
+	 * only.
+	 */
 	const size_t room_kib = bytes >= 1 << 20 ? 6 << 20 : 256 << 10;
 	struct figures before, most;
 

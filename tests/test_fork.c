@@ -185,7 +185,7 @@ TEST(the_child_counts_what_it_has)
 	assert_child_passes(count_regions, &before);
 }
 
-/* ----------------------------------------------------------------------- children of threads */
+/* ---------------------------------------------------------------- children of threads */
 
 static void *fork_on_thread(void *arg)
 {
@@ -193,7 +193,9 @@ static void *fork_on_thread(void *arg)
 	return NULL;
 }
 
-/* Only the forking thread lives on in the child: what it is, the collector need not know. */
+/*
+ * Only the forking thread lives on in the child: what it is, the collector need not know.
+ */
 TEST(the_child_of_an_unknown_thread_may_collect)
 {
 	int status = -1;
@@ -244,7 +246,7 @@ TEST(every_function_works_in_the_child)
 	assert_true(tracked());
 }
 
-/* -------------------------------------------------------------- fork in the middle of it all */
+/* ------------------------------------------------------- fork in the middle of it all */
 
 static struct {
 	_Atomic bool stop;

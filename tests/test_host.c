@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The host keeps its collector: settings, rhythm, debugging modes, and its other memory. */
+/*
+ * The host keeps its collector: settings, rhythm, debugging modes, and its other memory.
+ */
 #include "support.h"
 
 #define GC_THREADS
@@ -174,7 +176,7 @@ TEST(finalizers_on_demand_wait_for_the_host)
 	assert_true(runs >= 9);
 }
 
-/* ---------------------------------------------------------------------------------------- rhythm */
+/* ----------------------------------------------------------------------------- rhythm */
 
 static NOINLINE unsigned long collections_for(size_t mib)
 {
@@ -200,9 +202,9 @@ static NOINLINE void *make_live_list(size_t bytes)
 }
 
 /*
- * Live regions of much memory must not make the collector wait for as much garbage: it would let
- * S / 12 bytes of it gather.  What libgc adds to its heap beside a large object, up to 16 MiB
- * each, is garbage space all the same.
+ * Live regions of much memory must not make the collector wait for as much garbage: it
+ * would let S / 12 bytes of it gather.  What libgc adds to its heap beside a large
+ * object, up to 16 MiB each, is garbage space all the same.
  */
 TEST(the_host_s_collections_come_about_as_often_with_large_regions_live)
 {
@@ -246,7 +248,7 @@ TEST(the_heap_of_the_host_does_not_grow_by_regions_that_come_and_go)
 	assert_true(GC_get_heap_size() <= before + (16 << 20));
 }
 
-/* ------------------------------------------------------------------------------- debugging modes */
+/* -------------------------------------------------------------------- debugging modes */
 
 TEST(a_host_that_checks_its_heap_may_close_and_collect)
 {
@@ -316,9 +318,12 @@ TEST(a_read_only_region_is_not_made_writable_by_a_host_that_collects_incremental
 	assert_string_equal(line.perms, "r--s");
 }
 
-/* ------------------------------------------------------------------------- memory of the host */
+/* ----------------------------------------------------------------- memory of the host */
 
-/* What foster gives back to the collector is ordinary memory: it can be written and is no file. */
+/*
+ * What foster gives back to the collector is ordinary memory: it can be written and is no
+ * file.
+ */
 TEST(the_collector_may_use_what_foster_gave_back)
 {
 	const struct foster_options options = { .size = sizeof(options),
@@ -363,7 +368,7 @@ TEST(objects_and_regions_do_not_overwrite_each_other)
 	}
 }
 
-/* --------------------------------------------------------------------- behind foster's back */
+/* --------------------------------------------------------------- behind foster's back */
 
 static NOINLINE struct hidden unmap_behind(struct mark *mark, void *volatile *slot,
 					   size_t pages)

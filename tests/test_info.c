@@ -17,7 +17,7 @@ static char *map_pages(size_t pages)
 	return p;
 }
 
-/* --------------------------------------------------------------------------------- foster_info */
+/* ------------------------------------------------------------------------ foster_info */
 
 TEST(everything_known_of_a_new_region_is_told)
 {
@@ -101,7 +101,10 @@ TEST(a_size_smaller_than_any_version_is_invalid)
 	assert_fails(EINVAL, foster_info(kept, &info));
 }
 
-/* A caller that was built with a newer header: its new members are zero, its size as it was. */
+/*
+ * A caller that was built with a newer header: its new members are zero, its size as it
+ * was.
+ */
 TEST(a_larger_struct_is_filled_as_far_as_it_is_known)
 {
 	struct {
@@ -142,7 +145,7 @@ TEST(asking_does_not_keep_a_region)
 	assert_goes(&mark);
 }
 
-/* ------------------------------------------------------------------------------ foster_for_each */
+/* -------------------------------------------------------------------- foster_for_each */
 
 struct visit {
 	size_t calls, stop_after;

@@ -23,7 +23,7 @@ static char *map_page(void)
 	return foster_mmap(NULL, page_size(), RW, ANON, -1, 0);
 }
 
-/* ----------------------------------------------------------------------------------- options */
+/* ---------------------------------------------------------------------------- options */
 
 TEST(the_defaults_may_be_taken_again_and_again)
 {
@@ -131,7 +131,7 @@ TEST(a_collection_comes_after_as_many_bytes_as_the_option_says)
 	assert_true(stats_now().bytes < (uint64_t)512 << 20);
 }
 
-/* --------------------------------------------------------------------------- first use, threads */
+/* ----------------------------------------------------------------- first use, threads */
 
 static void *init_here(void *arg UNUSED)
 {
@@ -258,7 +258,7 @@ TEST_WITHIN(of_many_first_users_one_starts_foster_and_all_wait_for_it, 30)
 	assert_int_equal(stats_now().mapped, RACERS);
 }
 
-/* -------------------------------------------------------------------------- what is not possible */
+/* --------------------------------------------------------------- what is not possible */
 
 TEST(leak_finding_mode_is_not_supported)
 {
@@ -288,7 +288,7 @@ TEST(a_collector_without_interior_pointers_is_not_supported)
 	assert_fails(ENOTSUP, foster_init(NULL));
 }
 
-/* ---------------------------------------------------------------------------------------- fini */
+/* ------------------------------------------------------------------------------- fini */
 
 TEST(stopping_what_never_started_is_nothing)
 {
@@ -464,7 +464,7 @@ TEST_WITHIN(foster_may_be_stopped_and_started_while_others_use_it, 120)
 	assert_true(foster_collect(20000) >= 0);
 }
 
-/* ---------------------------------------------------------------------------------------- exit */
+/* ------------------------------------------------------------------------------- exit */
 
 static void leave_with_regions(void *arg UNUSED)
 {

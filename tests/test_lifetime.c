@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The promise: a region stays while a pointer into it can be seen, and goes after the last one. */
+/*
+ * The promise: a region stays while a pointer into it can be seen, and goes after the
+ * last one.
+ */
 #include "support.h"
 
 #include <pthread.h>
@@ -9,7 +12,7 @@
 #include <gc/gc.h>
 #include <gc/javaxfc.h>
 
-/* ------------------------------------------------- one pointer, four places, four holders */
+/* --------------------------------------------- one pointer, four places, four holders */
 
 static void *volatile in_static;
 
@@ -144,7 +147,10 @@ static NOINLINE struct hidden make_hidden(struct mark *mark)
 	return h;
 }
 
-/* The address exists in r12 alone, from before the hidden one is known to others until *drop. */
+/*
+ * The address exists in r12 alone, from before the hidden one is known to others until
+ * *drop.
+ */
 static NOINLINE void spin_with_register(uintptr_t complement, _Atomic int *made,
 					_Atomic int *drop)
 {
@@ -191,7 +197,7 @@ TEST(a_pointer_in_a_register_alone_keeps_the_region)
 }
 #endif
 
-/* --------------------------------------------------------------------- what is kept is whole */
+/* -------------------------------------------------------------- what is kept is whole */
 
 TEST(anonymous_contents_are_intact_while_a_pointer_exists)
 {

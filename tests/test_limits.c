@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* At the limits of the system: an error, nothing left behind, and afterwards all works. */
+/*
+ * At the limits of the system: an error, nothing left behind, and afterwards all works.
+ */
 #include "support.h"
 
 #include <fcntl.h>
@@ -41,7 +43,7 @@ static struct rlimit limit_to(int resource, rlim_t value)
 	return before;
 }
 
-/* ------------------------------------------------------------------------------- descriptors */
+/* ------------------------------------------------------------------------ descriptors */
 
 TEST(without_a_descriptor_left_a_file_cannot_be_mapped)
 {
@@ -65,7 +67,7 @@ TEST(without_a_descriptor_left_a_file_cannot_be_mapped)
 	assert_all_works();
 }
 
-/* ----------------------------------------------------------------------------- address space */
+/* ---------------------------------------------------------------------- address space */
 
 TEST(without_address_space_left_mapping_fails_and_works_afterwards)
 {
@@ -147,7 +149,10 @@ TEST(where_no_thread_can_be_started_foster_does_not_start)
 {
 	struct rlimit before;
 
-	/* Room for no stack of a thread.  The collector itself must not start in such need. */
+	/*
+	 * Room for no stack of a thread.  The collector itself must not start in such
+	 * need.
+	 */
 	GC_INIT();
 	GC_allow_register_threads();
 	before = limit_to(RLIMIT_AS, (rlim_t)(status_figure("VmSize") << 10));
@@ -158,7 +163,7 @@ TEST(where_no_thread_can_be_started_foster_does_not_start)
 	assert_all_works();
 }
 
-/* ---------------------------------------------------------------------------------- mappings */
+/* --------------------------------------------------------------------------- mappings */
 
 #define REGIONS_MOST 70000
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* foster_mmap(): what it maps, what it refuses, and that a refusal leaves nothing behind. */
+/*
+ * foster_mmap(): what it maps, what it refuses, and that a refusal leaves nothing behind.
+ */
 #include "support.h"
 
 #include <fcntl.h>
@@ -17,7 +19,7 @@ static void *map_anon(size_t len)
 	return foster_mmap(NULL, len, RW, ANON, -1, 0);
 }
 
-/* ------------------------------------------------------------------------------ what works */
+/* ------------------------------------------------------------------------- what works */
 
 TEST(private_anonymous_memory_is_zero_and_writable)
 {
@@ -228,7 +230,7 @@ TEST(just_below_one_gibibyte_works)
 	assert_int_equal(foster_close(p), 0);
 }
 
-/* --------------------------------------------------------------------------- what is refused */
+/* -------------------------------------------------------------------- what is refused */
 
 /* Everything that a refusal could leave behind. */
 struct trace {
@@ -427,7 +429,10 @@ TEST(a_memfd_sealed_against_writing_cannot_be_mapped_writable)
 	close(fd);
 }
 
-/* Refused by the kernel after foster has a range ready: the range must be whole and reusable. */
+/*
+ * Refused by the kernel after foster has a range ready: the range must be whole and
+ * reusable.
+ */
 TEST(after_a_hundred_refusals_mapping_works_and_nothing_has_grown)
 {
 	const int fd = eventfd(0, EFD_CLOEXEC);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Between the end of marking and the collector's word that it saw no pointer, threads run.  A
- * pointer that appears in this time was not seen, and must count all the same.
+ * Between the end of marking and the collector's word that it saw no pointer, threads
+ * run.  A pointer that appears in this time was not seen, and must count all the same.
  *
- * libgc tells of the moment (GC_EVENT_RECLAIM_START); its lock is held then, so what happens in it
- * happens on another thread, and without calls of the collector.
+ * libgc tells of the moment (GC_EVENT_RECLAIM_START); its lock is held then, so what
+ * happens in it happens on another thread, and without calls of the collector.
  */
 #include "support.h"
 
@@ -44,7 +44,7 @@ static void collect_with_window(void)
 	assert_false(atomic_load(&window.armed));
 }
 
-/* ------------------------------------------------------------------------------------- birth */
+/* ------------------------------------------------------------------------------ birth */
 
 static _Atomic bool stop_newborn;
 static struct moment newborn;
@@ -114,7 +114,7 @@ TEST(a_region_born_after_marking_is_kept)
 	assert_goes(&maker.mark);
 }
 
-/* ----------------------------------------------------------------- pointers that calls reveal */
+/* --------------------------------------------------------- pointers that calls reveal */
 
 static void *volatile revealed;
 
@@ -222,7 +222,7 @@ static void *collect_meanwhile(void *arg UNUSED)
 	return NULL;
 }
 
-/* ------------------------------------------------------------ between the sign and its outcome */
+/* --------------------------------------------------- between the sign and its outcome */
 
 static _Atomic bool stop_settling;
 static struct moment settling, settle;
@@ -235,7 +235,10 @@ static void wait_settling(const char *point)
 	moment_await(&settle);
 }
 
-/* Foster's thread has the region in hand; a call that is given a pointer withdraws the doubt. */
+/*
+ * Foster's thread has the region in hand; a call that is given a pointer withdraws the
+ * doubt.
+ */
 static pthread_t stop_before_outcome(void)
 {
 	pthread_t thread;

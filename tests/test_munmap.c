@@ -199,7 +199,7 @@ TEST(a_file_below_revoked_pages_is_given_back_at_once)
 	assert_int_equal(maps_count_inode(mark.inode), 0);
 }
 
-/* -------------------------------------------------------------------- what remains is tracked */
+/* ------------------------------------------------------------ what remains is tracked */
 
 static NOINLINE struct mark make_with_hole(void *volatile *slot, size_t hole,
 					   size_t pointer)
@@ -250,11 +250,11 @@ TEST(a_range_used_again_has_no_revoked_pages)
 	}
 }
 
-/* ----------------------------------------------------------------------------- many regions */
+/* ----------------------------------------------------------------------- many regions */
 
 /*
- * Regions are never adjacent: an ordinary page stands between them.  So a range that covers two
- * covers what belongs to no region, too.
+ * Regions are never adjacent: an ordinary page stands between them.  So a range that
+ * covers two covers what belongs to no region, too.
  */
 TEST(a_range_that_reaches_behind_a_region_is_refused_and_changes_nothing)
 {
@@ -287,7 +287,7 @@ TEST(a_range_over_several_regions_with_gaps_is_refused_and_changes_nothing)
 		assert_intact(region[i], 0);
 }
 
-/* ----------------------------------------------------------------------------- bad arguments */
+/* ---------------------------------------------------------------------- bad arguments */
 
 TEST(length_zero_is_invalid)
 {

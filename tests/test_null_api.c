@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The public functions with the null collector: the test says what is reachable, so that what
- * goes and what stays is known exactly, and sanitizers can watch.
+ * The public functions with the null collector: the test says what is reachable, so that
+ * what goes and what stays is known exactly, and sanitizers can watch.
  *
- * The same source is built plain, with the address and undefined-behaviour sanitizers, and with
- * the thread sanitizer.
+ * The same source is built plain, with the address and undefined-behaviour sanitizers,
+ * and with the thread sanitizer.
  */
 #include "support.h"
 
@@ -192,7 +192,7 @@ TEST(one_failed_allocation_is_tried_again)
 	assert_int_equal(stats_now().retried, 1);
 }
 
-/* ------------------------------------------------------------------------- against a model */
+/* -------------------------------------------------------------------- against a model */
 
 #define SLOTS 24
 #define PAGES_MOST 6
@@ -441,7 +441,7 @@ TEST_WITHIN(random_operations_with_a_small_pool_agree_with_a_model, 120)
 		run_against_model(seed, 4000);
 }
 
-/* ---------------------------------------------------------------------------------- crowds */
+/* ----------------------------------------------------------------------------- crowds */
 
 #define CROWD 4
 

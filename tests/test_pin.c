@@ -174,7 +174,7 @@ TEST(pins_do_not_pass_to_the_next_region_in_the_range)
 	}
 }
 
-/* ----------------------------------------------------------------------------- signal handlers */
+/* -------------------------------------------------------------------- signal handlers */
 
 static struct {
 	struct mark mark;
@@ -242,7 +242,7 @@ TEST(pins_work_in_a_signal_handler_that_interrupts_foster)
 	assert_int_equal(mark_info(&in_handler.mark).pins, 0);
 }
 
-/* ------------------------------------------------------------------------------------- threads */
+/* ---------------------------------------------------------------------------- threads */
 
 static void *pin_and_unpin(void *arg)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Code of the host that foster or the collector calls may call foster: every function, from every
- * kind of callback, and from another thread for which the callback waits.  Each answers, with
- * success or with the error that is documented for it; none hangs.
+ * Code of the host that foster or the collector calls may call foster: every function,
+ * from every kind of callback, and from another thread for which the callback waits.
+ * Each answers, with success or with the error that is documented for it; none hangs.
  */
 #include "support.h"
 
@@ -17,7 +17,7 @@
 
 #define must child_check
 
-/* ------------------------------------------------------------------------- the functions */
+/* ---------------------------------------------------------------------- the functions */
 
 static char path[PATH_MAX];
 
@@ -142,7 +142,7 @@ static const struct {
 	{ "foster_fini", call_fini, true },
 };
 
-/* --------------------------------------------------------------------------- the callbacks */
+/* ---------------------------------------------------------------------- the callbacks */
 
 static struct {
 	_Atomic int runs;
@@ -159,8 +159,8 @@ static void *call_all(void *arg UNUSED)
 }
 
 /*
- * What foster's thread itself must do is not waited for: it is the one that waits.  So the thread
- * is one that the collector knows, which maps without its help.
+ * What foster's thread itself must do is not waited for: it is the one that waits.  So
+ * the thread is one that the collector knows, which maps without its help.
  */
 static void *call_those_that_do_not_wait(void *arg UNUSED)
 {

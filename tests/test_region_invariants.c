@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What must hold between the transitions of lib/region/region.c, and in the child of fork. */
+/*
+ * What must hold between the transitions of lib/region/region.c, and in the child of
+ * fork.
+ */
 #include "region_states.h"
 
-/* ---------------------------------------------------------------------------- invariants */
+/* ------------------------------------------------------------------------- invariants */
 
 TEST(a_sign_changes_nothing_while_a_region_is_pinned)
 {
@@ -165,7 +168,9 @@ TEST(holds_are_counted)
 	assert_int_equal(life_holds(life_at(number)), 0);
 }
 
-/* Wherever the collector looks, foster's own records must be no reason to keep a region. */
+/*
+ * Wherever the collector looks, foster's own records must be no reason to keep a region.
+ */
 TEST(the_record_of_a_region_holds_no_address_of_it)
 {
 	const uint32_t number = (begin(POOL), make_live());
@@ -200,7 +205,7 @@ TEST(only_the_user_s_bytes_are_found)
 	assert_non_null(region_hold_page(region_base(region_at(number))));
 }
 
-/* --------------------------------------------------------------------------- after fork */
+/* ------------------------------------------------------------------------- after fork */
 
 static uint32_t inherited;
 

@@ -2,7 +2,7 @@
 /* Each transition of the table in lib/region/region.c. */
 #include "region_states.h"
 
-/* ----------------------------------------------------------------------------- transitions */
+/* ------------------------------------------------------------------------ transitions */
 
 TEST(free_to_newborn_by_region_create)
 {

@@ -189,7 +189,10 @@ static void assert_same(const struct model *m)
 	}
 }
 
-/* A range of random size, now and then aligned to what one entry of an upper level covers. */
+/*
+ * A range of random size, now and then aligned to what one entry of an upper level
+ * covers.
+ */
 static void choose_range(uint32_t *seed, size_t *from, size_t *to)
 {
 	const size_t step = next_random(seed) % 4 ? 1 : 512;
@@ -242,7 +245,7 @@ TEST(random_changes_across_the_edge_of_the_highest_level_agree_with_a_model)
 		check_against_model(seed, ((uintptr_t)1 << 48) - MODEL_PAGES / 2 * GRAIN);
 }
 
-/* ------------------------------------------------------------------ concurrent readers */
+/* ----------------------------------------------------------------- concurrent readers */
 
 static _Atomic bool stop;
 static _Atomic uint64_t wrong, looked;
@@ -287,7 +290,10 @@ TEST(what_does_not_change_is_always_found_while_neighbours_come_and_go)
 	assert_int_equal(wrong, 0);
 }
 
-/* A reader may be overtaken in a node that is used anew elsewhere: it reads a valid entry. */
+/*
+ * A reader may be overtaken in a node that is used anew elsewhere: it reads a valid
+ * entry.
+ */
 static void *look_anywhere(void *arg UNUSED)
 {
 	uint32_t seed = 3;

@@ -14,7 +14,7 @@
 /* In a thread a failed assertion of cmocka cannot unwind: the process ends instead. */
 #define must child_check
 
-/* ------------------------------------------------------------- every function, plain thread */
+/* ------------------------------------------------------- every function, plain thread */
 
 static int count_calls(const struct foster_info *info UNUSED, void *arg)
 {
@@ -99,7 +99,7 @@ TEST(a_thread_unknown_to_the_collector_may_stop_foster)
 	on_plain_thread(use_and_stop, NULL);
 }
 
-/* ----------------------------------------------------------------------------- unseen regions */
+/* --------------------------------------------------------------------- unseen regions */
 
 static void *make_unseen(void *arg)
 {
@@ -181,7 +181,7 @@ TEST(an_unknown_thread_may_map_and_close_for_long)
 	assert_int_equal(stats_now().regions, 0);
 }
 
-/* ------------------------------------------------------------------------ attach and detach */
+/* ------------------------------------------------------------------ attach and detach */
 
 TEST(the_main_thread_is_known_already)
 {
@@ -279,7 +279,9 @@ static void *attach_with_signals_blocked(void *arg)
 	return NULL;
 }
 
-/* A thread that the collector could not stop would make every collection wait for ever. */
+/*
+ * A thread that the collector could not stop would make every collection wait for ever.
+ */
 TEST_WITHIN(a_thread_with_all_signals_blocked_may_attach, 20)
 {
 	struct moment moments[2] = { 0 };
@@ -352,7 +354,7 @@ TEST(a_thread_cannot_attach_on_a_stack_that_is_not_its_own)
 	assert_int_equal(on_other_stack.said, -ENOTSUP);
 }
 
-/* ------------------------------------------------------------------------------------ crowds */
+/* ----------------------------------------------------------------------------- crowds */
 
 #define WORKERS 6
 
@@ -368,7 +370,9 @@ static unsigned int next_random(unsigned int *state)
 	return *state >> 8;
 }
 
-/* The address is on this frame: an attached thread's is seen, another's region is unseen. */
+/*
+ * The address is on this frame: an attached thread's is seen, another's region is unseen.
+ */
 static NOINLINE void one_region(unsigned int *seed, bool attached)
 {
 	const size_t pages = 1 + next_random(seed) % 4;
@@ -473,7 +477,7 @@ TEST_WITHIN(threads_come_and_go_while_others_collect, 120)
 	assert_true(collecting_until(nothing_lives, NULL, ROUNDS));
 }
 
-/* --------------------------------------------------------- lookups while everything changes */
+/* --------------------------------------------------- lookups while everything changes */
 
 static struct {
 	_Atomic uintptr_t complement; /* of a region that may be gone by now */
