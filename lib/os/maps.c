@@ -28,6 +28,7 @@ struct query {
 	uint64_t name;
 	uint64_t build_id;
 };
+#define QUERY_PROT 7u /* of vma_flags: PROT_READ, PROT_WRITE, PROT_EXEC */
 #define QUERY _IOWR('f', 17, struct query)
 
 #define NONE (-1)
@@ -135,6 +136,7 @@ int maps_at(uintptr_t addr, struct maps_entry *entry)
 		.offset = q.offset,
 		.inode = q.inode,
 		.device = (uint64_t)q.major << 32 | q.minor,
+		.prot = (int)(q.vma_flags & QUERY_PROT),
 	};
 	return 0;
 }

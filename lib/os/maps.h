@@ -13,6 +13,7 @@ struct maps_entry {
 	uint64_t offset; /* in the file, of start */
 	uint64_t inode;	 /* 0: no file */
 	uint64_t device; /* major << 32 | minor */
+	int prot;	 /* PROT_* */
 };
 
 /*

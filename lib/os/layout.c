@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "os/layout.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "base/check.h"
+#include "os/mapline.h"
+#include "os/procfile.h"
+#include "os/smaps.h"
+
+static struct procfile maps_file = { .path = "/proc/self/maps", .fd = -1 };
+
+void layout_open(void)
+{
+	procfile_open(&maps_file);
+	smaps_open();
+}
+
+void layout_after_fork(void)
+{
+	procfile_close(&maps_file);
+	smaps_after_fork();
+}
+
+/* ------------------------------------------------------------------ what a mapping is */
+
+/*
+ * What the name tells.  A path can be anything, so a name is believed only where a
+ * wrong belief makes more to be read, or where it has no slash in front as all paths
+ * have.
+ */
+static bool is_device(const struct mapline *m)
+{
+	return mapline_begins(m, "/dev/") && !mapline_begins(m, "/dev/shm/") &&
+	       !mapline_begins(m, "/dev/hugepages/") && !mapline_named(m, "/dev/zero") &&
+	       !mapline_named(m, "/dev/zero (deleted)");
+}
+
+static bool is_bpf(const struct mapline *m)
+{
+	return mapline_begins(m, "anon_inode:bpf-map");
+}
+
+/*
+ * Neither file nor memory: rings of io_uring or a socket, counters, buffers of a
+ * driver.
+ */
+static bool is_object(const struct mapline *m)
+{
+	if (m->name_len == 0)
+		return true;
+	if (m->name[0] != '/')
+		return !mapline_begins(m, "[anon_shmem:");
+	return mapline_begins(m, "/dmabuf:") || mapline_begins(m, "/sys/") ||
+	       mapline_begins(m, "/proc/");
+}
+
+/*
+ * [vdso], [vvar], [vvar_vclock], [vsyscall], [uprobes]; an anonymous mapping's name is
+ * no path.
+ */
+static bool is_kernels_own(const struct mapline *m)
+{
+	return mapline_begins(m, "[v") || mapline_named(m, "[uprobes]");
+}
+
+static bool is_anonymous_huge(const struct mapline *m)
+{
+	return mapline_begins(m, "/anon_hugepage");
+}
+
+static enum layout_kind kind_of_private(const struct mapline *m, unsigned int flags)
+{
+	if (mapline_is_anonymous(m))
+		return is_kernels_own(m) ? LAYOUT_NEVER : LAYOUT_PRIVATE;
+	if (is_device(m) || (flags & SMAPS_DEVICE))
+		return LAYOUT_NEVER;
+	if (mapline_named(m, "/dev/zero") || is_anonymous_huge(m))
+		return LAYOUT_PRIVATE;
+	return LAYOUT_FILE;
+}
+
+/*
+ * An arena's pages come when they are touched; those of all other maps are there from
+ * the start, which makes the mapping "mixed".  (That fork leaves arenas out is true of
+ * newer kernels only, and any mapping can be advised so.)
+ */
+static enum layout_kind kind_of_bpf(unsigned int flags)
+{
+	if (!(flags & SMAPS_KNOWN))
+		return LAYOUT_UNKNOWN;
+	return flags & SMAPS_MIXED ? LAYOUT_SHARED : LAYOUT_NEVER;
+}
+
+/* Where the long list cannot be read. */
+static enum layout_kind guess(enum layout_kind kind)
+{
+	return smaps_are_refused() ? kind : LAYOUT_UNKNOWN;
+}
+
+static enum layout_kind kind_of_shared(const struct mapline *m, unsigned int flags)
+{
+	bool known = flags & SMAPS_KNOWN;
+
+	if (is_device(m))
+		return LAYOUT_NEVER;
+	if (is_bpf(m))
+		return kind_of_bpf(flags);
+	if (flags & (SMAPS_DEVICE | SMAPS_ANSWERED))
+		return LAYOUT_NEVER;
+	if (is_object(m))
+		return known ? LAYOUT_SHARED : guess(LAYOUT_NEVER);
+	if (m->prot & PROT_WRITE)
+		return LAYOUT_SHARED;
+	if (!known)
+		return guess(LAYOUT_SHARED);
+	return flags & SMAPS_WRITABLE ? LAYOUT_SHARED : LAYOUT_CONST;
+}
+
+static enum layout_kind kind_of(const struct mapline *m, unsigned int flags)
+{
+	return m->shared ? kind_of_shared(m, flags) : kind_of_private(m, flags);
+}
+
+static struct layout_entry entry_of(const struct mapline *m, unsigned int flags)
+{
+	enum layout_kind kind = kind_of(m, flags);
+	bool bpf = m->shared && is_bpf(m);
+
+	return (struct layout_entry){
+		.start = m->start,
+		.end = m->end,
+		.offset = m->offset,
+		.device = m->device,
+		.inode = m->inode,
+		.kind = (uint8_t)kind,
+		.prot = m->prot,
+		.readable = kind == LAYOUT_UNKNOWN && !is_object(m),
+		.bpf = bpf,
+		.arena = bpf && kind != LAYOUT_SHARED,
+		.huge = (flags & SMAPS_HUGE) || is_anonymous_huge(m),
+		.uffd = flags & (SMAPS_ANSWERED | SMAPS_WATCHED),
+		.odd_in_snapshot = !(flags & SMAPS_KNOWN) || (flags & SMAPS_UNCOPIED),
+	};
+}
+
+/* ------------------------------------------------------------------ the short list */
+
+typedef int line_fn(const struct mapline *m, void *arg);
+
+static int each_line(struct scratch *scratch, line_fn *fn, void *arg)
+{
+	struct procfile_lines lines;
+	struct mapline m;
+	const char *line;
+	size_t len;
+	int r = procfile_begin(&lines, &maps_file, scratch);
+
+	if (r)
+		return r;
+	while ((r = procfile_next(&lines, &line, &len)) > 0) {
+		if (!mapline_parse(&m, line, len))
+			return -EIO;
+		r = fn(&m, arg);
+		if (r)
+			return r;
+	}
+	return r;
+}
+
+/* ------------------------------------------------------------------ learning */
+
+#define HOLES 2 /* scratches that are ours */
+
+struct question {
+	const struct scratch *ours[HOLES];
+	struct smaps_cursor cursor;
+};
+
+static bool is_ours(const struct question *q, const struct mapline *m)
+{
+	for (size_t i = 0; i < HOLES; i++)
+		if (q->ours[i] && m->start >= q->ours[i]->base &&
+		    m->end <= q->ours[i]->base + q->ours[i]->size)
+			return true;
+	return false;
+}
+
+/*
+ * Must the long list be read for this one?  What has an inode to itself is known by
+ * that; all BPF maps and most other objects have the same one.
+ */
+static int is_open(const struct mapline *m, void *arg)
+{
+	struct question *q = arg;
+
+	if (!m->shared || is_device(m) || is_ours(q, m))
+		return 0;
+	return is_object(m) || !(smaps_recall(&q->cursor, m) & SMAPS_KNOWN);
+}
+
+int layout_learn(struct scratch *scratch, const struct scratch *also)
+{
+	struct question q = { .ours = { scratch, also } };
+	int r = each_line(scratch, is_open, &q);
+
+	if (r <= 0)
+		return r;
+	r = smaps_learn(scratch);
+	return smaps_are_refused() ? 0 : r;
+}
+
+int layout_learn_all(struct scratch *scratch)
+{
+	return smaps_learn(scratch);
+}
+
+/* ------------------------------------------------------------------ the list */
+
+#define ROOM_STEP 64u /* entries that are taken from scratch at once */
+
+struct listing {
+	struct layout *layout;
+	struct scratch *scratch;
+	size_t room;
+	const struct scratch *hole[HOLES];
+	size_t cut[HOLES]; /* bytes left out */
+	struct smaps_cursor cursor;
+};
+
+/* Nothing else is taken meanwhile, so pieces of scratch follow each other. */
+static bool has_room(struct listing *ls)
+{
+	struct layout *l = ls->layout;
+	struct layout_entry *more;
+
+	_Static_assert(ROOM_STEP * sizeof(*more) % 64 == 0,
+		       "pieces of scratch leave no gap");
+	if (l->count < ls->room)
+		return true;
+	more = scratch_take(ls->scratch, ROOM_STEP * sizeof(*more));
+	if (!more)
+		return false;
+	if (!l->entry)
+		l->entry = more;
+	fo_assert(more == l->entry + ls->room);
+	ls->room += ROOM_STEP;
+	return true;
+}
+
+/*
+ * While threads run the list may be of several moments, always of later ones as
+ * addresses go up: where two mappings overlap, the later is true.
+ */
+static void forget_older(struct layout *l, uintptr_t start)
+{
+	struct layout_entry *last;
+
+	while (l->count && (last = &l->entry[l->count - 1])->end > start) {
+		if (last->start < start) {
+			last->end = start;
+			return;
+		}
+		l->count--;
+	}
+}
+
+static int add(struct listing *ls, const struct layout_entry *e)
+{
+	struct layout *l = ls->layout;
+
+	forget_older(l, e->start);
+	if (!has_room(ls))
+		return -ENOMEM;
+	l->entry[l->count++] = *e;
+	return 0;
+}
+
+static struct layout_entry part_of(const struct layout_entry *e, uintptr_t start,
+				   uintptr_t end)
+{
+	struct layout_entry part = *e;
+
+	part.start = start;
+	part.end = end;
+	if (e->inode || e->device)
+		part.offset += start - e->start;
+	return part;
+}
+
+/* The part of the mapping that is a hole. */
+static bool find_hole(const struct scratch *hole, const struct layout_entry *e,
+		      uintptr_t *low, uintptr_t *high)
+{
+	if (!hole || e->end <= hole->base || hole->base + hole->size <= e->start)
+		return false;
+	*low = e->start > hole->base ? e->start : hole->base;
+	*high = e->end < hole->base + hole->size ? e->end : hole->base + hole->size;
+	return true;
+}
+
+/* Adds what of the mapping is in none of the holes from the n-th on. */
+static int add_around(struct listing *ls, const struct layout_entry *e, size_t n)
+{
+	struct layout_entry part;
+	uintptr_t low, high;
+	int r = 0;
+
+	if (n == HOLES)
+		return add(ls, e);
+	if (!find_hole(ls->hole[n], e, &low, &high))
+		return add_around(ls, e, n + 1);
+	ls->cut[n] += high - low;
+	if (e->start < low) {
+		part = part_of(e, e->start, low);
+		r = add_around(ls, &part, n + 1);
+	}
+	if (r == 0 && high < e->end) {
+		part = part_of(e, high, e->end);
+		r = add_around(ls, &part, n + 1);
+	}
+	return r;
+}
+
+static int add_line(const struct mapline *m, void *arg)
+{
+	struct listing *ls = arg;
+	const struct layout_entry e = entry_of(m, smaps_recall(&ls->cursor, m));
+
+	return add_around(ls, &e, 0);
+}
+
+static bool layout_is_valid(const struct layout *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (l->entry[i].start >= l->entry[i].end ||
+		    (i && l->entry[i].start < l->entry[i - 1].end))
+			return false;
+	return true;
+}
+
+int layout_read(struct layout *l, struct scratch *scratch, const struct scratch *also)
+{
+	struct listing ls = {
+		.layout = l,
+		.scratch = scratch,
+		.hole = { scratch, also },
+	};
+	int r;
+
+	*l = (struct layout){ 0 };
+	r = each_line(scratch, add_line, &ls);
+	if (r)
+		return r;
+	for (size_t i = 0; i < HOLES; i++)
+		if (ls.hole[i] && ls.cut[i] < ls.hole[i]->size)
+			return -ESTALE;
+	fo_assert_full(layout_is_valid(l));
+	for (size_t i = 0; i < l->count; i++)
+		l->unknown += l->entry[i].kind == LAYOUT_UNKNOWN;
+	return 0;
+}
+
+const struct layout_entry *layout_at(const struct layout *l, uintptr_t addr)
+{
+	size_t low = 0, high = l->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (l->entry[middle].end <= addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < l->count && l->entry[low].start <= addr ? &l->entry[low] : NULL;
+}
+
+/* ------------------------------------------------------------------ in a copy */
+
+struct coverage {
+	const struct layout *layout;
+	size_t at;	 /* the entry that is looked for */
+	uintptr_t since; /* from here on; 0: from its start */
+};
+
+static bool counts(const struct layout_entry *e)
+{
+	return (e->kind == LAYOUT_PRIVATE || e->kind == LAYOUT_FILE) &&
+	       !e->odd_in_snapshot;
+}
+
+/* The next that must be there, or NULL. */
+static const struct layout_entry *wanted(struct coverage *c)
+{
+	const struct layout *l = c->layout;
+
+	while (c->at < l->count && !counts(&l->entry[c->at])) {
+		c->at++;
+		c->since = 0;
+	}
+	if (c->at == l->count)
+		return NULL;
+	if (!c->since)
+		c->since = l->entry[c->at].start;
+	return &l->entry[c->at];
+}
+
+static int cover(const struct mapline *m, unsigned int flags, void *arg)
+{
+	struct coverage *c = arg;
+	const struct layout_entry *e;
+
+	while ((e = wanted(c)) && c->since < m->end) {
+		if (m->start > c->since || (flags & SMAPS_UNCOPIED))
+			return -ESTALE;
+		if (m->end < e->end) {
+			c->since = m->end;
+			return 0;
+		}
+		c->at++;
+		c->since = 0;
+	}
+	return 0;
+}
+
+int layout_is_copied(const struct layout *l, struct scratch *scratch)
+{
+	struct coverage c = { .layout = l };
+	int r = smaps_each(scratch, cover, &c);
+
+	if (r)
+		return r;
+	return wanted(&c) ? -ESTALE : 0;
+}
