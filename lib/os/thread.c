@@ -150,8 +150,7 @@ bool thread_blocks(pid_t tid, const int *signals, int count)
 	return false;
 }
 
-/* Both 0 where it cannot be found. */
-static void stack_of_thread(uintptr_t *low, uintptr_t *high)
+bool thread_stack(uintptr_t *low, uintptr_t *high)
 {
 	pthread_attr_t attr;
 	void *start = NULL;
@@ -159,19 +158,20 @@ static void stack_of_thread(uintptr_t *low, uintptr_t *high)
 
 	*low = *high = 0;
 	if (pthread_getattr_np(pthread_self(), &attr))
-		return;
+		return false;
 	if (pthread_attr_getstack(&attr, &start, &size) == 0) {
 		*low = (uintptr_t)start;
 		*high = *low + size;
 	}
 	pthread_attr_destroy(&attr);
+	return *high != 0;
 }
 
 bool thread_on_own_stack(const void *addr)
 {
 	uintptr_t low, high;
 
-	stack_of_thread(&low, &high);
+	(void)thread_stack(&low, &high);
 	return (uintptr_t)addr - low < high - low;
 }
 
@@ -193,7 +193,7 @@ static size_t wipe_room(uintptr_t here)
 	size_t room;
 
 	if (!high)
-		stack_of_thread(&low, &high);
+		(void)thread_stack(&low, &high);
 	if (here - low >= high - low)
 		return WIPE_BYTES_LEAST;
 	room = here - low > WIPE_MARGIN ? here - low - WIPE_MARGIN : 0;

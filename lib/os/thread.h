@@ -40,6 +40,9 @@ pid_t thread_tid(void);
  */
 bool thread_blocks(pid_t tid, const int *signals, int count);
 
+/* The bounds of the stack that the thread library gave the calling thread.  False, and both 0: unknown. */
+bool thread_stack(uintptr_t *low, uintptr_t *high) _nonnull_all_;
+
 /* Is addr on the stack that the thread library gave the calling thread? */
 bool thread_on_own_stack(const void *addr);
 
