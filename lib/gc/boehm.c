@@ -27,6 +27,7 @@
 #include "gc/event.h"
 #include "gc/known.h"
 #include "gc/leak.h"
+#include "gc/moment.h"
 #include "gc/rhythm.h"
 #include "os/thread.h"
 
@@ -204,9 +205,44 @@ int gc_collect(void)
 	return 0;
 }
 
+int gc_decide(gc_moment_fn *marked, gc_moment_fn *reclaimed, void *arg)
+{
+	int err;
+
+	moment_arm(marked, reclaimed, arg);
+	err = gc_collect();
+	return moment_disarm() || err ? err : -EAGAIN;
+}
+
+struct locked {
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static void *call_locked(void *client)
+{
+	const struct locked *locked = client;
+
+	locked->fn(locked->arg);
+	return NULL;
+}
+
+void gc_locked(void (*fn)(void *arg), void *arg)
+{
+	struct locked locked = { fn, arg };
+
+	(void)GC_call_with_alloc_lock(call_locked, &locked);
+}
+
+bool gc_sees_all(void)
+{
+	return false;
+}
+
 void gc_after_fork(void)
 {
 	known_after_fork();
+	moment_after_fork();
 }
 
 uint32_t gc_cycles(void)

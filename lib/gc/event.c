@@ -10,6 +10,7 @@
 #include <gc/gc.h>
 
 #include "gc/leak.h"
+#include "gc/moment.h"
 #include "gc/rhythm.h"
 
 /* Guarded by the collector's lock. */
@@ -30,6 +31,11 @@ static void GC_CALLBACK on_event(GC_EventType event)
 		rhythm_reclaim_ends();
 	if (host)
 		host(event);
+	/* After the host's, which may move or make pointers. */
+	if (event == GC_EVENT_MARK_END)
+		moment_marking_ends();
+	else if (event == GC_EVENT_RECLAIM_END)
+		moment_reclaim_ends();
 	inside = false;
 }
 

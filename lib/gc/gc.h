@@ -70,6 +70,51 @@ void gc_signals(int signals[GC_SIGNALS]);
  */
 int gc_collect(void) _must_check_;
 
+/*
+ * The moments of a collection that decides.  marked: the marking is complete, every thread that
+ * the collector knows stands still, but for the calling one.  reclaimed: the collector has marked
+ * what finalizers will see, and has asked the sign; threads run.  Context of both: the calling
+ * thread of gc_decide(), the collector's lock is held; no call of the collector but the two below.
+ */
+typedef void gc_moment_fn(void *arg);
+
+/*
+ * gc_collect() with the two moments.  -EAGAIN: they did not come, since another hook than ours was
+ * called, or the collection was given up.
+ */
+int gc_decide(gc_moment_fn *marked, gc_moment_fn *reclaimed, void *arg) _must_check_
+	_nonnull_(1, 2);
+
+/* What the collector's heap says of the memory at an address. */
+enum gc_holder {
+	GC_HOLDER_FOREIGN,  /* not its heap */
+	GC_HOLDER_VACANT,   /* its heap, and nobody's */
+	GC_HOLDER_MARKED,   /* an object that is marked */
+	GC_HOLDER_UNMARKED, /* an object that is not; perhaps a free one */
+};
+
+/*
+ * floor: the start of the mapping that addr is in; object: out, the object's base or 0.
+ * Context: at one of the two moments, or in gc_locked(); also from another process that shares, or has
+ * a copy of, this one's memory.
+ */
+enum gc_holder gc_holder(uintptr_t addr, uintptr_t floor, uintptr_t *object) _nonnull_(3);
+
+/* Is there still such an object, and marked?  Context: the same. */
+bool gc_object_marked(uintptr_t object);
+
+/* Is the byte at addr in its heap, in an object or a free block's first?  Any context. */
+bool gc_owns(uintptr_t addr);
+
+/* Calls fn(arg) with the collector's lock held.  Context: a thread, no lock of ours. */
+void gc_locked(void (*fn)(void *arg), void *arg) _nonnull_(1);
+
+/*
+ * Does the collector speak for all of memory, so that its sign alone decides?  libgc does not; the
+ * null collector of tests does.
+ */
+bool gc_sees_all(void);
+
 /* In the child of fork. */
 void gc_after_fork(void);
 

@@ -107,11 +107,13 @@ static void reclaim(struct object *o)
 	free(o);
 }
 
-int gc_collect(void)
+static int collect(gc_moment_fn *marked, gc_moment_fn *reclaimed, void *arg)
 {
 	FOSTER_SYNC("gc-collect");
 	pthread_mutex_lock(&lock);
 	atomic_fetch_add(&cycles, 1);
+	if (marked)
+		marked(arg);
 	for (struct object **link = &objects, *o; (o = *link);) {
 		if (o->reachable || ask((uintptr_t)o->memory)) {
 			link = &o->next;
@@ -120,8 +122,54 @@ int gc_collect(void)
 		*link = o->next;
 		reclaim(o);
 	}
+	if (reclaimed)
+		reclaimed(arg);
 	pthread_mutex_unlock(&lock);
 	return 0;
+}
+
+int gc_collect(void)
+{
+	return collect(NULL, NULL, NULL);
+}
+
+int gc_decide(gc_moment_fn *marked, gc_moment_fn *reclaimed, void *arg)
+{
+	return collect(marked, reclaimed, arg);
+}
+
+enum gc_holder gc_holder(_unused_ uintptr_t addr, _unused_ uintptr_t floor, uintptr_t *object)
+{
+	*object = 0;
+	return GC_HOLDER_FOREIGN;
+}
+
+bool gc_object_marked(_unused_ uintptr_t object)
+{
+	return false;
+}
+
+bool gc_owns(uintptr_t addr)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&lock);
+	for (const struct object *o = objects; o && !found; o = o->next)
+		found = addr - (uintptr_t)o->memory < o->bytes;
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+void gc_locked(void (*fn)(void *arg), void *arg)
+{
+	pthread_mutex_lock(&lock);
+	fn(arg);
+	pthread_mutex_unlock(&lock);
+}
+
+bool gc_sees_all(void)
+{
+	return true;
 }
 
 void gc_after_fork(void)
