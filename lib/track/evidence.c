@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "track/evidence.h"
+
+#include <errno.h>
+
+#include "gc/gc.h"
+
+/* Words noted for one suspect, and for all together. */
+#define TALLY_MAX 200u
+#define NOTES_PER_SUSPECT 8u
+#define NOTES_LEAST 4096u
+#define DEAD_ROOM 4096u
+
+#define IN_UNMARKED UINT32_MAX
+
+static uint32_t notes_for(uint32_t suspects)
+{
+	return NOTES_LEAST + NOTES_PER_SUSPECT * suspects;
+}
+
+size_t evidence_bytes(uint32_t suspects)
+{
+	const size_t alignment = 64; /* of each piece */
+
+	return 2 * (suspects + alignment) +
+	       2 * (notes_for(suspects) * sizeof(struct evidence_note) + alignment) +
+	       DEAD_ROOM * sizeof(struct evidence_dead) + alignment;
+}
+
+int evidence_init(struct evidence *e, const struct suspects *suspects, evidence_owner_fn *owner,
+		  struct scratch *shared)
+{
+	uint32_t room = notes_for(suspects->capacity);
+
+	*e = (struct evidence){
+		.suspects = suspects,
+		.owner = owner,
+		.kept = scratch_take(shared, suspects->capacity),
+		.tally = scratch_take(shared, suspects->capacity),
+		.early = scratch_take(shared, room * sizeof(struct evidence_note)),
+		.late = scratch_take(shared, room * sizeof(struct evidence_note)),
+		.room = room,
+		.dead = scratch_take(shared, DEAD_ROOM * sizeof(struct evidence_dead)),
+		.dead_room = DEAD_ROOM,
+	};
+	return e->kept && e->tally && e->early && e->late && e->dead ? 0 : -ENOMEM;
+}
+
+static void keep(struct evidence *e, uint32_t index, enum evidence_place place)
+{
+	if (!e->kept[index])
+		e->kept[index] = (uint8_t)place;
+}
+
+/* False: no room, and the suspect is kept. */
+static bool note(struct evidence *e, struct evidence_note *list, uint32_t *count,
+		 struct evidence_note what)
+{
+	if (e->tally[what.index] >= TALLY_MAX || *count == e->room) {
+		keep(e, what.index, EVIDENCE_FULL);
+		return false;
+	}
+	e->tally[what.index]++;
+	list[(*count)++] = what;
+	return true;
+}
+
+void evidence_early(struct evidence *e, uintptr_t at, uint32_t index)
+{
+	if (!e->kept[index])
+		(void)note(e, e->early, &e->early_count, (struct evidence_note){ at, index, 0 });
+}
+
+void evidence_dead(struct evidence *e, uintptr_t start, uintptr_t end)
+{
+	if (start < end && e->dead_count < e->dead_room)
+		e->dead[e->dead_count++] = (struct evidence_dead){ start, end };
+}
+
+static bool is_dead(const struct evidence *e, uintptr_t at)
+{
+	for (uint32_t i = 0; i < e->dead_count; i++)
+		if (at >= e->dead[i].start && at < e->dead[i].end)
+			return true;
+	return false;
+}
+
+static void note_late(struct evidence *e, uintptr_t at, uint32_t index, uint32_t what)
+{
+	(void)note(e, e->late, &e->late_count, (struct evidence_note){ at, index, what });
+}
+
+static void judge_in_region(struct evidence *e, uintptr_t region, uintptr_t at, uint32_t index)
+{
+	uint32_t holder = suspects_around(e->suspects, region);
+
+	if (holder == UINT32_MAX)
+		keep(e, index, EVIDENCE_REGION);
+	else if (holder != index)
+		note_late(e, at, index, holder);
+}
+
+void evidence_judge(struct evidence *e, const struct layout_entry *entry, uintptr_t at,
+		    uint32_t index)
+{
+	uintptr_t region, object;
+
+	if (e->kept[index] || is_dead(e, at))
+		return;
+	region = e->owner(at);
+	if (region) {
+		judge_in_region(e, region, at, index);
+		return;
+	}
+	switch (gc_holder(at, entry->start, &object)) {
+	case GC_HOLDER_VACANT:
+		break;
+	case GC_HOLDER_MARKED:
+		keep(e, index, EVIDENCE_COLLECTOR);
+		break;
+	case GC_HOLDER_UNMARKED:
+		note_late(e, object, index, IN_UNMARKED);
+		break;
+	case GC_HOLDER_FOREIGN:
+		keep(e, index, entry->kind == LAYOUT_SHARED ? EVIDENCE_SHARED : EVIDENCE_MEMORY);
+		break;
+	}
+}
+
+void evidence_register(struct evidence *e, uint32_t index)
+{
+	keep(e, index, EVIDENCE_REGISTER);
+}
+
+void evidence_judge_late(struct evidence *e)
+{
+	for (uint32_t i = 0; i < e->late_count; i++)
+		if (e->late[i].what == IN_UNMARKED && gc_object_marked(e->late[i].at))
+			keep(e, e->late[i].index, EVIDENCE_COLLECTOR);
+}
+
+/*
+ * One pass over the words in suspects; true: another suspect is kept by it.  Backwards as well as
+ * forwards, so that long chains do not need a pass for each link.
+ */
+static bool pass(struct evidence *e)
+{
+	bool more = false;
+
+	for (uint32_t n = 0; n < 2 * e->late_count; n++) {
+		uint32_t i = n < e->late_count ? n : 2 * e->late_count - 1 - n;
+		const struct evidence_note *note = &e->late[i];
+
+		if (note->what == IN_UNMARKED || e->kept[note->index] || !e->kept[note->what])
+			continue;
+		keep(e, note->index, EVIDENCE_REGION);
+		more = true;
+	}
+	return more;
+}
+
+void evidence_close(struct evidence *e)
+{
+	while (pass(e))
+		;
+}
+
+enum evidence_place evidence_of(const struct evidence *e, uint32_t index)
+{
+	return (enum evidence_place)e->kept[index];
+}

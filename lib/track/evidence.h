@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Evidence: words that were found to point into suspects, and what they are worth.
+ *
+ *   a word found                   is worth
+ *   while the program runs         nothing yet: it is looked at again at the moment
+ *   in dead stack                  nothing
+ *   in a region not in doubt       the suspect is kept
+ *   in a suspect                   as much as that suspect: decided last, for all together
+ *   in a marked object             the suspect is kept
+ *   in an unmarked object          nothing, unless the collector marks the object for a finalizer
+ *   in free memory of the collector    nothing
+ *   anywhere else, or a register   the suspect is kept
+ *
+ * Where there is no room to note a word, its suspect is kept.
+ */
+#ifndef FOSTER_TRACK_EVIDENCE_H
+#define FOSTER_TRACK_EVIDENCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attributes.h"
+#include "os/layout.h"
+#include "os/scratch.h"
+#include "track/suspects.h"
+
+/* Where the word was that keeps a suspect. */
+enum evidence_place {
+	EVIDENCE_NONE = 0,
+	EVIDENCE_REGISTER,
+	EVIDENCE_MEMORY,    /* private: malloc, stacks, thread-local, static data */
+	EVIDENCE_SHARED,    /* shared memory */
+	EVIDENCE_COLLECTOR, /* an object of the collector */
+	EVIDENCE_REGION,    /* another region, or the argument of its callback */
+	EVIDENCE_FULL,	    /* no room was left to note all the words */
+};
+
+/*
+ * The region that the memory at an address belongs to, be it in its range or in foster's own account
+ * of it (the argument of a callback): the address of its first byte; 0: none.  Any context.
+ */
+typedef uintptr_t evidence_owner_fn(uintptr_t at);
+
+struct evidence_note {
+	uintptr_t at;
+	uint32_t index; /* of the suspect that it points into */
+	uint32_t what;	/* UINT32_MAX: in an unmarked object; else in the suspect of that index */
+};
+
+struct evidence_dead {
+	uintptr_t start;
+	uintptr_t end;
+};
+
+struct evidence {
+	const struct suspects *suspects;
+	evidence_owner_fn *owner;
+	uint8_t *kept;	 /* of each suspect: enum evidence_place */
+	uint8_t *tally;	 /* of each suspect: notes, up to a limit */
+	/* words met while the program ran */
+	struct evidence_note *early;
+	uint32_t early_count;
+	/* words that are judged after the moment */
+	struct evidence_note *late;
+	uint32_t late_count;
+	uint32_t room; /* of both */
+	struct evidence_dead *dead;
+	uint32_t dead_count;
+	uint32_t dead_room;
+};
+
+/*
+ * For count suspects, in memory that a snapshot shares; the suspects may be added later.
+ * -ENOMEM: scratch has no room.
+ */
+int evidence_init(struct evidence *e, const struct suspects *suspects, evidence_owner_fn *owner,
+		  struct scratch *shared) _must_check_ _nonnull_all_;
+
+/* Bytes of scratch that evidence_init() takes for so many suspects. */
+size_t evidence_bytes(uint32_t suspects);
+
+/* While the program runs: at holds a word that points into suspect index. */
+void evidence_early(struct evidence *e, uintptr_t at, uint32_t index) _nonnull_all_;
+
+/* At the moment: nothing that lies in [start, end) counts. */
+void evidence_dead(struct evidence *e, uintptr_t start, uintptr_t end) _nonnull_all_;
+
+/*
+ * At the moment: at, in the mapping around it, holds a word that points into suspect index.
+ */
+void evidence_judge(struct evidence *e, const struct layout_entry *entry, uintptr_t at,
+		    uint32_t index) _nonnull_all_;
+
+/* At the moment: a register does. */
+void evidence_register(struct evidence *e, uint32_t index) _nonnull_all_;
+
+/*
+ * After the moment: the collector has marked what finalizers will see.  Context: as
+ * gc_object_marked().
+ */
+void evidence_judge_late(struct evidence *e) _nonnull_all_;
+
+/* Last: what only suspects that go point to, goes. */
+void evidence_close(struct evidence *e) _nonnull_all_;
+
+/* What keeps suspect index; EVIDENCE_NONE: nothing does. */
+enum evidence_place evidence_of(const struct evidence *e, uint32_t index) _nonnull_all_;
+
+#endif

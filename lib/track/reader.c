@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "track/reader.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/types.h>
+
+#include "os/companion.h"
+#include "os/pages.h"
+#include "os/peek.h"
+#include "os/resident.h"
+#include "os/vm.h"
+#include "track/scan.h"
+
+#define WORD sizeof(uintptr_t)
+#define STEP sizeof(uint32_t)
+
+int reader_init(struct reader *r, const struct suspects *suspects, struct evidence *evidence,
+		struct scratch *scratch)
+{
+	*r = (struct reader){
+		.suspects = suspects,
+		.evidence = evidence,
+		.buffer = scratch_take(scratch, READER_BUFFER),
+	};
+	return r->buffer ? 0 : -ENOMEM;
+}
+
+static void found(struct reader *r, uintptr_t at, uint32_t index)
+{
+	if (r->early)
+		evidence_early(r->evidence, at, index);
+	else
+		evidence_judge(r->evidence, r->entry, at, index);
+}
+
+/* ------------------------------------------------------------------ one run of pages */
+
+struct span {
+	struct reader *reader;
+	uintptr_t start;
+	uintptr_t end;
+	uintptr_t shift; /* from the address where it is read to the one that it stands for */
+};
+
+static void on_shifted_hit(uintptr_t at, uint32_t index, void *arg)
+{
+	const struct span *span = arg;
+
+	found(span->reader, at + span->shift, index);
+}
+
+static void match(struct span *span, uintptr_t word, uintptr_t at)
+{
+	uint32_t index[2];
+
+	for (unsigned int n = suspects_match(span->reader->suspects, word, index); n > 0; n--)
+		on_shifted_hit(at, index[n - 1], span);
+}
+
+/*
+ * A word that lies across the edge of what holds something: its other half is zero.  (A pointer may
+ * have zeros in its lower half; one below 4 GiB has them in its upper.)
+ */
+static void scan_edges(struct span *span, bool joined)
+{
+	uintptr_t first = *(const volatile uint32_t *)span->start;
+	uintptr_t last = *(const volatile uint32_t *)(span->end - STEP);
+
+	if (!joined)
+		match(span, first << 32, span->start - STEP);
+	match(span, last, span->end - STEP);
+}
+
+static void scan_span(void *arg)
+{
+	struct span *span = arg;
+	struct reader *r = span->reader;
+	/* The pages before were read just now: a word may lie across. */
+	bool joined = !span->shift && r->read_to == span->start;
+	/* Where only what was written is read, the neighbours hold something too. */
+	bool partly = r->partly && !span->shift && !r->entry->uffd;
+	uintptr_t before = joined || (partly && span->start > r->entry->start) ? STEP : 0;
+	uintptr_t behind = partly && span->end < r->entry->end ? STEP : 0;
+
+	scan(r->suspects, span->start - before, span->end + behind, on_shifted_hit, span);
+	scan_edges(span, before != 0);
+}
+
+static void scan_guarded(struct reader *r, uintptr_t start, uintptr_t end)
+{
+	struct span span = { r, start, end, 0 };
+	size_t page = vm_page_size();
+	uintptr_t fault;
+
+	if (companion_guarded(scan_span, &span, &fault))
+		return;
+	/*
+	 * Something there has no memory: the end of a file that was truncated, or it has just been unmapped.
+	 * Page by page, so that all the others are read.
+	 */
+	for (; start < end; start += page) {
+		span = (struct span){ r, start, start + page, 0 };
+		(void)!companion_guarded(scan_span, &span, &fault);
+	}
+}
+
+/* What is not readable: by the kernel, into a buffer. */
+static void scan_peeked(struct reader *r, uintptr_t start, uintptr_t end)
+{
+	while (start < end) {
+		size_t want = end - start < READER_BUFFER ? end - start : READER_BUFFER;
+		ssize_t got = peek_read(start, r->buffer, want);
+		struct span span = { .reader = r };
+
+		if (got <= 0)
+			got = (ssize_t)vm_page_size();
+		else {
+			span.start = (uintptr_t)r->buffer;
+			span.end = span.start + ((size_t)got & ~(WORD - 1));
+			span.shift = start - span.start;
+			scan_span(&span);
+		}
+		start += (size_t)got;
+	}
+}
+
+void reader_read_run(struct reader *r, const struct layout_entry *entry, uintptr_t start,
+		     uintptr_t end)
+{
+	bool readable = entry->prot & PROT_READ;
+
+	r->entry = entry;
+	r->bytes += end - start;
+	if (!readable && r->copy)
+		readable = vm_make_readable(start, end - start) == 0;
+	if (readable)
+		scan_guarded(r, start, end);
+	else
+		scan_peeked(r, start, end);
+	r->read_to = readable ? end : 0;
+}
+
+/* ------------------------------------------------------------------ one mapping */
+
+int reader_read_held(const struct pages_run *run, void *arg)
+{
+	struct reader *r = arg;
+
+	if (r->entry->kind == LAYOUT_FILE && !run->anonymous)
+		return 0; /* what the file has */
+	if (run->swapped && !r->fault_in) {
+		r->swapped = true;
+		return 0;
+	}
+	reader_read_run(r, r->entry, run->start, run->end);
+	return 0;
+}
+
+static int on_resident(uintptr_t start, uintptr_t end, void *arg)
+{
+	struct reader *r = arg;
+
+	reader_read_run(r, r->entry, start, end);
+	return 0;
+}
+
+int reader_read(struct reader *r, const struct layout_entry *entry, uintptr_t start, uintptr_t end)
+{
+	r->entry = entry;
+	switch (entry->kind) {
+	case LAYOUT_PRIVATE:
+	case LAYOUT_FILE:
+		return pages_held(start, end, reader_read_held, r, r->copy);
+	case LAYOUT_UNKNOWN:
+		if (!entry->readable)
+			return -EAGAIN;
+		return resident_each(start, end, on_resident, r);
+	case LAYOUT_SHARED:
+		/* Should it be an arena by now, what is not there must not be touched. */
+		if (entry->bpf)
+			return pages_held(start, end, reader_read_held, r, r->copy);
+		return resident_each(start, end, on_resident, r);
+	default:
+		return 0;
+	}
+}
+
+/* ------------------------------------------------------------------ registers, old words */
+
+static void on_register_hit(_unused_ uintptr_t at, uint32_t index, void *arg)
+{
+	evidence_register(arg, index);
+}
+
+void reader_read_registers(struct reader *r, const void *registers, size_t bytes)
+{
+	uintptr_t start = (uintptr_t)registers;
+
+	scan(r->suspects, start, start + (bytes & ~(size_t)(STEP - 1)), on_register_hit,
+	     r->evidence);
+}
+
+/* A word, of any alignment that scan() looks at. */
+struct word {
+	uintptr_t at;
+	uintptr_t value;
+};
+
+static void load_word(void *arg)
+{
+	struct word *word = arg;
+	const volatile uint32_t *half = (const volatile uint32_t *)word->at;
+
+	word->value = half[0] | (uintptr_t)half[1] << 32;
+}
+
+/* False: it is gone with its memory. */
+static bool read_word(const struct layout_entry *entry, struct word *word)
+{
+	uintptr_t fault;
+
+	word->value = 0;
+	if (entry->prot & PROT_READ)
+		return companion_guarded(load_word, word, &fault);
+	return peek_read(word->at, &word->value, WORD) > 0;
+}
+
+void reader_read_again(struct reader *r, const struct layout *layout)
+{
+	for (uint32_t i = 0; i < r->evidence->early_count; i++) {
+		struct word word = { .at = r->evidence->early[i].at };
+		/* One that lies across the edge of a mapping is of the mapping that its end is in. */
+		const struct layout_entry *entry = layout_at(layout, word.at);
+		uint32_t index[2];
+
+		if (!entry)
+			entry = layout_at(layout, word.at + STEP);
+		if (!entry || !read_word(entry, &word))
+			continue;
+		r->entry = entry;
+		for (unsigned int n = suspects_match(r->suspects, word.value, index); n > 0; n--)
+			found(r, word.at, index[n - 1]);
+	}
+}

@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "track/sweep.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/mutant.h"
+#include "base/sync.h"
+#include "gc/gc.h"
+#include "os/layout.h"
+#include "os/peek.h"
+#include "os/registers.h"
+#include "os/stacks.h"
+#include "os/stop.h"
+#include "os/thread.h"
+#include "os/vm.h"
+
+#define OWN_LEAST ((size_t)3 << 20) /* touched only as far as it is used */
+#define OWN_MOST ((size_t)128 << 20)
+#define SHARED_LEAST ((size_t)1 << 20)
+#define KEEP_MOST ((size_t)16 << 20) /* kept between rounds */
+#define RED_ZONE 128u		     /* that leaf functions use below the stack pointer */
+#define STOP_NS (200 * NS_PER_MS)    /* until all threads must stand */
+#define ALL_NS (60000 * NS_PER_MS)   /* for whatever else the companion does */
+#define LOOK_NS (50 * NS_PER_MS)     /* between looks whether it is still there */
+#define PASSES_MOST 4		     /* over what was written while the program runs */
+#define PASS_ENOUGH ((uint64_t)1 << 20) /* bytes: what is left is for the pause */
+#define SMALL_PROCESS ((uint64_t)6 << 20) /* bytes that are read in the pause at once */
+
+/* PREPARING -> READY -> PAUSED -> RESUMED, or from READY to ABANDONED.  Waiters sleep on it. */
+enum phase { PREPARING, READY, PAUSED, RESUMED, ABANDONED };
+
+static void become(struct sweep *s, enum phase to)
+{
+	atomic_store_explicit(&s->phase, to, memory_order_release);
+	futex_wake(&s->phase);
+}
+
+static enum phase phase_of(struct sweep *s)
+{
+	return (enum phase)atomic_load_explicit(&s->phase, memory_order_acquire);
+}
+
+/*
+ * Kept from round to round, without memory, and there from the start: when addresses or mappings run
+ * out, rounds are what makes room.  One round at a time.
+ */
+static struct scratch kept_own;
+static struct scratch kept_shared;
+static size_t own_bytes = OWN_LEAST; /* grows when it was too little */
+
+static int open_scratch(struct scratch *kept, size_t bytes,
+			int (*open)(struct scratch *, size_t))
+{
+	if (kept->size >= bytes)
+		return 0;
+	scratch_close(kept);
+	return open(kept, bytes);
+}
+
+static void put_scratch(struct scratch *kept)
+{
+	if (kept->size > KEEP_MOST)
+		scratch_close(kept);
+	else if (kept->size)
+		scratch_reset(kept);
+}
+
+void sweep_open(void)
+{
+	/* Best effort, too. */
+	(void)!open_scratch(&kept_own, own_bytes, scratch_open);
+	(void)!open_scratch(&kept_shared, SHARED_LEAST, scratch_open_shared);
+	layout_open();
+	pages_open();
+	peek_open();
+	stop_open();
+}
+
+void sweep_after_fork(void)
+{
+	/* The parent goes on using what is shared. */
+	scratch_close(&kept_own);
+	scratch_close(&kept_shared);
+	layout_after_fork();
+	pages_after_fork();
+	peek_after_fork();
+	stop_after_fork();
+	stacks_after_fork();
+}
+
+/* ------------------------------------------------------------------ in the companion, before */
+
+static int on_written(const struct pages_run *run, void *arg)
+{
+	struct reader *r = arg;
+
+	reader_read_run(r, r->entry, run->start, run->end);
+	return 0;
+}
+
+/* One more pass over what was written since the last; the bytes. */
+static uint64_t read_written_early(struct sweep *s)
+{
+	uint64_t before = s->reader.bytes;
+
+	s->reader.partly = true;
+	for (size_t i = 0; i < s->watched_count; i++) {
+		const struct sweep_watched *w = &s->watched[i];
+
+		s->reader.entry = w->entry;
+		/* Where it fails the range is no longer tracked, and is read in the pause. */
+		(void)!tracking_written(&s->tracking, w->entry->start, w->entry->end, true,
+					on_written, &s->reader);
+	}
+	s->reader.partly = false;
+	return s->reader.bytes - before;
+}
+
+/* Private memory; that of files is little, and of it only written pages count. */
+static int watch_all(struct sweep *s)
+{
+	int err = layout_read(&s->layout, &s->own, &s->shared);
+
+	if (err)
+		return err;
+	s->watched = scratch_take(&s->own, s->layout.count * sizeof(*s->watched));
+	if (!s->watched)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->layout.count; i++) {
+		const struct layout_entry *entry = &s->layout.entry[i];
+
+		/* What cannot be watched is read in the pause. */
+		if (entry->kind == LAYOUT_PRIVATE && !entry->uffd && !entry->huge &&
+		    !tracking_watch(&s->tracking, entry->start, entry->end))
+			s->watched[s->watched_count++].entry = entry;
+	}
+	return 0;
+}
+
+static void read_until_little_is_written(struct sweep *s)
+{
+	uint64_t before = UINT64_MAX;
+
+	for (int i = 0; i < PASSES_MOST; i++) {
+		uint64_t written;
+
+		FOSTER_SYNC("sweep-pass");
+		written = read_written_early(s);
+		if (written < PASS_ENOUGH || written > before / 4 * 3)
+			return;
+		before = written;
+	}
+}
+
+/* Everything that can be watched, while the program runs. */
+static int read_early(struct sweep *s)
+{
+	int err = tracking_begin(&s->tracking);
+
+	if (!err)
+		err = watch_all(s);
+	s->reader.early = true;
+	for (size_t i = 0; i < s->watched_count && !err; i++) {
+		const struct layout_entry *entry = s->watched[i].entry;
+
+		err = reader_read(&s->reader, entry, entry->start, entry->end);
+		FOSTER_SYNC("sweep-reading");
+	}
+	if (!err)
+		read_until_little_is_written(s);
+	s->reader.early = false;
+	return err;
+}
+
+/* ------------------------------------------------------------------ in the companion, the pause */
+
+/* What lies below sp on the stack of a thread, as far as the stack is known. */
+static void note_dead(struct sweep *s, pid_t tid, uintptr_t sp)
+{
+	const struct layout_entry *entry = layout_at(&s->layout, sp);
+	uintptr_t low, high;
+
+	if (!entry || !stacks_of(tid, &low, &high) || sp - low >= high - low)
+		return;
+	if (low < entry->start)
+		low = entry->start;
+	if (sp - low > RED_ZONE)
+		evidence_dead(s->evidence, low, sp - RED_ZONE);
+}
+
+static void note_dead_of(const struct stop_registers *regs, void *arg)
+{
+	note_dead(arg, regs->tid, regs->sp);
+}
+
+struct ended {
+	struct sweep *sweep;
+	uintptr_t low;
+	uintptr_t high;
+	bool used;
+};
+
+static void is_used_by(const struct stop_registers *regs, void *arg)
+{
+	struct ended *ended = arg;
+
+	uintptr_t control = registers_control(regs->general, regs->general_bytes);
+
+	/* The stack of a thread is in use while it runs on another, too: a coroutine's, a handler's. */
+	ended->used |= !control || control == ended->high ||
+		       (regs->sp >= ended->low && regs->sp < ended->high);
+}
+
+static bool is_readable(uintptr_t addr, void *arg)
+{
+	struct sweep *s = arg;
+	const struct layout_entry *entry = layout_at(&s->layout, addr);
+
+	return entry && entry->kind == LAYOUT_PRIVATE && entry->prot & PROT_READ;
+}
+
+static void note_ended(uintptr_t low, uintptr_t high, void *arg)
+{
+	struct sweep *s = arg;
+	struct ended ended = { s, low, high, false };
+
+	stop_each(s->stop, is_used_by, &ended);
+	if (!ended.used)
+		evidence_dead(s->evidence, low, high);
+}
+
+static void read_registers(const struct stop_registers *regs, void *arg)
+{
+	struct sweep *s = arg;
+
+	reader_read_registers(&s->reader, regs->general, regs->general_bytes);
+	if (regs->vector)
+		reader_read_registers(&s->reader, regs->vector, regs->vector_bytes);
+}
+
+/* A run of written pages, or of pages that are not watched; it may go over several mappings. */
+static int on_run(const struct tracking_run *run, void *arg)
+{
+	struct sweep *s = arg;
+	struct pages_run part = run->pages;
+	int err = 0;
+
+	if (MUTANT(OLD_PAGES) && run->tracked)
+		return 0;
+	while (part.start < run->pages.end && !err) {
+		const struct layout_entry *entry = layout_at(&s->layout, part.start);
+
+		if (!entry) { /* of our own scratch */
+			part.start += vm_page_size();
+			continue;
+		}
+		part.end = entry->end < run->pages.end ? entry->end : run->pages.end;
+		s->reader.entry = entry;
+		err = reader_read_held(&part, &s->reader);
+		part.start = part.end;
+	}
+	return err;
+}
+
+static bool is_private(const struct layout_entry *entry)
+{
+	return entry->kind == LAYOUT_PRIVATE || entry->kind == LAYOUT_FILE;
+}
+
+/* From entry i on, private memory with nothing else between: one walk.  The entry behind. */
+static size_t read_changed(struct sweep *s, size_t i, int *err)
+{
+	const struct layout_entry *entry = s->layout.entry;
+	size_t end = i;
+
+	while (end < s->layout.count && is_private(&entry[end]))
+		end++;
+	s->reader.partly = true;
+	*err = tracking_scan(&s->tracking, entry[i].start, entry[end - 1].end, on_run, s);
+	s->reader.partly = false;
+	return end;
+}
+
+/* All that the way leaves to read here and now. */
+static int read_memory(struct sweep *s)
+{
+	size_t next;
+	int err = 0;
+
+	for (size_t i = 0; i < s->layout.count && !err; i = next) {
+		const struct layout_entry *entry = &s->layout.entry[i];
+		bool private = is_private(entry);
+
+		next = i + 1;
+		if (s->way == SWEEP_SNAPSHOT && private && !entry->odd_in_snapshot)
+			continue;
+		if (MUTANT(SHARED_EARLY) && entry->kind == LAYOUT_SHARED)
+			continue;
+		if (MUTANT(OTHER_MEMORY) && !gc_owns(entry->start))
+			continue;
+		if (s->way == SWEEP_TRACKED && private)
+			next = read_changed(s, i, &err);
+		else
+			err = reader_read(&s->reader, entry, entry->start, entry->end);
+	}
+	return err || !s->reader.swapped ? err : -EAGAIN;
+}
+
+/* In the snapshot: what is not shared.  Its answer goes through shared scratch. */
+struct answer {
+	_Atomic int err;
+	_Atomic bool given;
+};
+
+static void read_copy(void *arg)
+{
+	struct sweep *s = arg;
+	struct answer *answer = (struct answer *)(s->shared.base + s->shared.used);
+	int err = layout_is_copied(&s->layout, &s->own);
+
+	s->reader.copy = true;
+	s->reader.read_to = 0;
+	for (size_t i = 0; i < s->layout.count && !err; i++) {
+		const struct layout_entry *entry = &s->layout.entry[i];
+
+		if (is_private(entry) && !entry->odd_in_snapshot)
+			err = reader_read(&s->reader, entry, entry->start, entry->end);
+	}
+	answer->err = err || !s->reader.swapped ? err : -EAGAIN;
+	answer->given = true;
+}
+
+static int take_snapshot(struct sweep *s)
+{
+	for (size_t i = 0; i < s->layout.count; i++)
+		if (s->layout.entry[i].arena)
+			return -ENOSYS; /* the kernel would not survive it (CVE-2026-45837) */
+	return snapshot_take(&s->snapshot, read_copy, s);
+}
+
+static int read_all(struct sweep *s, const struct stop *stop)
+{
+	int err = MUTANT(OLD_LIST) && s->layout.count ?
+			  0 : layout_read(&s->layout, &s->own, &s->shared);
+
+	if (err)
+		return err;
+	stop_each(stop, note_dead_of, s);
+	note_dead(s, s->owner, s->owner_sp);
+	s->stop = stop;
+	stacks_ended(is_readable, note_ended, s);
+	if (!MUTANT(NO_REGISTERS))
+		stop_each(stop, read_registers, s);
+	if (s->way == SWEEP_TRACKED)
+		reader_read_again(&s->reader, &s->layout);
+	err = read_memory(s);
+	if (!err && s->way == SWEEP_SNAPSHOT)
+		err = take_snapshot(s);
+	return err;
+}
+
+static int decide_paused(struct sweep *s)
+{
+	uint64_t start = clock_ns();
+	struct stop *stop;
+	int err = stop_all(&stop, &s->own, s->process, s->owner, start + STOP_NS);
+
+	if (err)
+		return err;
+	err = read_all(s, stop);
+	stop_end(stop);
+	s->pause_ns = clock_ns() - start;
+	return err;
+}
+
+static int end_snapshot(struct sweep *s)
+{
+	const struct answer *answer = (const struct answer *)(s->shared.base + s->shared.used);
+	int err = snapshot_wait(&s->snapshot, clock_ns() + ALL_NS);
+
+	return err ? err : answer->given ? answer->err : -ECHILD;
+}
+
+/* What the companion does. */
+static void accompany(void *arg)
+{
+	struct sweep *s = arg;
+	int err = s->way == SWEEP_TRACKED ? read_early(s) : 0;
+
+	s->err = err;
+	become(s, READY);
+	while (phase_of(s) == READY)
+		futex_wait(&s->phase, READY, UINT64_MAX);
+	if (!err && phase_of(s) == PAUSED) {
+		err = decide_paused(s);
+		s->err = err;
+		become(s, RESUMED);
+		if (!err && s->way == SWEEP_SNAPSHOT)
+			s->err = end_snapshot(s);
+	}
+	s->bytes = s->reader.bytes;
+}
+
+/* ------------------------------------------------------------------ on the thread that asks */
+
+int sweep_begin(struct sweep *s, uint32_t capacity, evidence_owner_fn *owner)
+{
+	size_t bytes = suspects_room(capacity) + sizeof(*s->evidence) +
+		       evidence_bytes(capacity) + vm_page_size();
+	int err;
+
+	*s = (struct sweep){ .process = getpid(), .owner = thread_tid() };
+	err = open_scratch(&kept_own, own_bytes, scratch_open);
+	if (!err)
+		err = open_scratch(&kept_shared, bytes, scratch_open_shared);
+	s->own = kept_own;
+	s->shared = kept_shared;
+	if (!err) {
+		s->evidence = scratch_take(&s->shared, sizeof(*s->evidence));
+		err = s->evidence ? suspects_init(&s->suspects, capacity, &s->shared) : -ENOMEM;
+	}
+	if (!err)
+		err = evidence_init(s->evidence, &s->suspects, owner, &s->shared);
+	if (!err)
+		err = reader_init(&s->reader, &s->suspects, s->evidence, &s->own);
+	if (err)
+		sweep_end(s);
+	return err;
+}
+
+void sweep_add(struct sweep *s, uintptr_t start, uintptr_t end, uint32_t number)
+{
+	suspects_add(&s->suspects, start, end, number);
+}
+
+void sweep_end(struct sweep *s)
+{
+	put_scratch(&kept_own);
+	put_scratch(&kept_shared);
+	s->own = s->shared = (struct scratch){ 0 };
+}
+
+/* False: the companion is gone, or nothing comes of it. */
+static bool wait_while(struct sweep *s, const struct companion *c, enum phase phase)
+{
+	uint64_t deadline = clock_ns() + ALL_NS;
+
+	while (phase_of(s) == phase) {
+		uint64_t now = clock_ns();
+
+		if (now >= deadline || !companion_runs(c))
+			return phase_of(s) != phase;
+		futex_wait(&s->phase, phase, now + LOOK_NS);
+	}
+	return true;
+}
+
+struct round {
+	struct sweep *sweep;
+	const struct companion *companion;
+};
+
+/* Its frame and those below it are of the wait only; what is above is as evident as any stack. */
+static _noinline_ void wait_paused(const struct round *round)
+{
+	struct sweep *s = round->sweep;
+
+	s->owner_sp = (uintptr_t)__builtin_frame_address(0);
+	s->cycle = gc_cycles();
+	become(s, PAUSED);
+	(void)wait_while(s, round->companion, PAUSED);
+}
+
+static void at_marked(void *arg)
+{
+	/*
+	 * Finalizers of the host may be on this stack; what they have in registers goes to this frame.
+	 */
+	__builtin_unwind_init();
+	wait_paused(arg);
+	__asm__ volatile("" : : : "memory");
+}
+
+static void judge_late(void *arg)
+{
+	struct sweep *s = arg;
+
+	/* Marks speak of the last collection; another may have begun. */
+	if (gc_cycles() != s->cycle)
+		s->err = -EAGAIN;
+	else if (!MUTANT(ONE_JUDGEMENT))
+		evidence_judge_late(s->evidence);
+}
+
+static void at_reclaimed(void *arg)
+{
+	struct round *round = arg;
+
+	if (round->sweep->way != SWEEP_SNAPSHOT && phase_of(round->sweep) == RESUMED)
+		judge_late(round->sweep);
+}
+
+/* The companion stands ready, or has failed. */
+static int collect_with(struct sweep *s, const struct companion *c)
+{
+	struct round round = { s, c };
+	int err;
+
+	FOSTER_SYNC("sweep-pause");
+	thread_wipe_stack();
+	err = gc_decide(at_marked, at_reclaimed, &round);
+	if (phase_of(s) == READY)
+		become(s, ABANDONED);
+	return err;
+}
+
+static int run(struct sweep *s)
+{
+	struct companion c;
+	int err = companion_start(&c, &s->own, accompany, s);
+	int end;
+
+	if (err)
+		return err;
+	stop_permit(c.pid);
+	if (!wait_while(s, &c, PREPARING))
+		err = -ECHILD;
+	else if (s->err)
+		become(s, ABANDONED);
+	else
+		err = collect_with(s, &c);
+	end = companion_wait(&c, err ? clock_ns() + STOP_NS : clock_ns() + 2 * ALL_NS);
+	if (s->way == SWEEP_TRACKED)
+		tracking_end(&s->tracking);
+	if (!err)
+		err = end;
+	return err ? err : s->err;
+}
+
+/* What is fastest here. */
+static enum sweep_way best_way(void)
+{
+	if (vm_resident() < SMALL_PROCESS)
+		return SWEEP_PAUSE;
+	return tracking_works() ? SWEEP_TRACKED : SWEEP_SNAPSHOT;
+}
+
+static int learn(struct sweep *s)
+{
+	if (s->way == SWEEP_SNAPSHOT)
+		return layout_learn_all(&s->own);
+	return layout_learn(&s->own, &s->shared);
+}
+
+int sweep_decide(struct sweep *s, enum sweep_way way)
+{
+	int err;
+
+	mutant_choose();
+	s->way = way == SWEEP_BEST ? best_way() : way;
+	err = suspects_seal(&s->suspects, &s->shared);
+	if (!err)
+		err = learn(s);
+	FOSTER_SYNC("sweep-begins");
+	if (!err)
+		err = run(s);
+	if (!err && s->way == SWEEP_SNAPSHOT) {
+		gc_locked(judge_late, s);
+		err = s->err;
+	}
+	if (!err)
+		evidence_close(s->evidence);
+	if (err == -ENOMEM && own_bytes < OWN_MOST)
+		own_bytes *= 2;
+	return err;
+}
+
+enum evidence_place sweep_kept(const struct sweep *s, uint32_t i)
+{
+	return evidence_of(s->evidence, i);
+}
