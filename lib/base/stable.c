@@ -71,3 +71,19 @@ int stable_reserve(struct stable *s, uint32_t count)
 			return -ENOMEM;
 	return 0;
 }
+
+uint32_t stable_find(const struct stable *s, uint32_t end, uintptr_t addr)
+{
+	const size_t links = sizeof(uint32_t) << s->chunk_bits;
+	const size_t elements = s->element_bytes << s->chunk_bits;
+
+	for (uint32_t chunk = 0; chunk << s->chunk_bits < end; chunk++) {
+		uintptr_t first = (uintptr_t)atomic_load_explicit(&s->chunk[chunk],
+								  memory_order_acquire) + links;
+		size_t index = (addr - first) / s->element_bytes;
+
+		if (addr - first < elements)
+			return chunk << s->chunk_bits | (uint32_t)index;
+	}
+	return 0;
+}

@@ -47,6 +47,12 @@ void stable_free(struct stable *s, uint32_t number) _nonnull_all_;
 /* Makes sure that the next count calls of stable_new() succeed.  0 or -ENOMEM. */
 int stable_reserve(struct stable *s, uint32_t count) _must_check_ _nonnull_all_;
 
+/*
+ * The number of the element that the byte at addr is in; 0: of none.  Of numbers below end.  Any
+ * context.
+ */
+uint32_t stable_find(const struct stable *s, uint32_t end, uintptr_t addr) _nonnull_all_;
+
 /* The element of a number that has been given out once.  Any context. */
 static inline void *stable_at(const struct stable *s, uint32_t number)
 {
