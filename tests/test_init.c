@@ -62,13 +62,13 @@ TEST(an_options_size_of_no_version_is_invalid)
 	assert_int_equal(foster_init(&options), 0);
 }
 
-TEST(the_reserved_member_must_be_zero)
+TEST(an_unknown_way_to_sweep_is_refused)
 {
 	struct foster_options options = FOSTER_OPTIONS_INIT;
 
-	options.reserved = 1;
+	options.sweep = FOSTER_SWEEP_OFF + 1;
 	assert_fails(EINVAL, foster_init(&options));
-	options.reserved = 0;
+	options.sweep = FOSTER_SWEEP_DEFAULT;
 	assert_int_equal(foster_init(&options), 0);
 }
 

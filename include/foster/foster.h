@@ -74,6 +74,21 @@ extern "C" {
 /* An option that takes an amount takes this for "none" or "never"; zero means the default. */
 #define FOSTER_NEVER UINT_MAX
 
+/*
+ * Ways to read the memory of the process while nothing moves (foster(7), "The sweep").  The
+ * default takes what is fastest here; the others force one, and nothing is released where it
+ * cannot work.
+ */
+#define FOSTER_SWEEP_DEFAULT 0u
+#define FOSTER_SWEEP_PAUSE 1u	 /* all of it while every thread is stopped */
+#define FOSTER_SWEEP_TRACKED 2u	 /* before, with write tracking; then only what was written */
+#define FOSTER_SWEEP_SNAPSHOT 3u /* from a copy-on-write copy of the process */
+/*
+ * Not at all: the host promises that it keeps pointers only where the collector looks (stacks and
+ * registers of threads that it knows, static data, its own heap), or pins.
+ */
+#define FOSTER_SWEEP_OFF 4u
+
 /**
  * struct foster_options - knobs of foster_init()
  * @size: sizeof(struct foster_options), set by the caller.
@@ -88,6 +103,7 @@ extern "C" {
  *	memory behind it).  Default 256; idle moments make it smaller.  FOSTER_NEVER: none.
  * @idle_budget_permille: the share of one processor, in thousandths, that idle collections may
  *	take.  Default 10.
+ * @sweep: FOSTER_SWEEP_*: how foster looks for pointers before it releases anything.
  */
 struct foster_options {
 	size_t size;
@@ -96,7 +112,7 @@ struct foster_options {
 	unsigned int collect_mib;
 	unsigned int pool_mib;
 	unsigned int idle_budget_permille;
-	unsigned int reserved;
+	unsigned int sweep;
 };
 #define FOSTER_OPTIONS_INIT { sizeof(struct foster_options), 0, 0, 0, 0, 0, 0 }
 
@@ -113,7 +129,7 @@ struct foster_options {
  * Returns: 0; also when foster is initialised already and @opts is NULL.
  * Errors:
  *   -EALREADY  initialised already, and @opts is not NULL
- *   -EINVAL    opts->size is smaller than any version of the struct, or reserved is not 0
+ *   -EINVAL    opts->size is smaller than any version of the struct, or sweep is not known
  *   -E2BIG     opts->size is larger than this library knows and the rest is not zero
  *   -EPERM     libgc is initialised, but this thread is unknown to it, so that foster cannot
  *              tell whether it is safe to make the collector multi-threaded now
@@ -349,12 +365,14 @@ enum foster_source {
 	FOSTER_SOURCE_FILE = 2, /* through foster_mmap() of a descriptor */
 	FOSTER_SOURCE_PATH = 3, /* through foster_map_file() */
 	FOSTER_SOURCE_BPF_MAP = 4,
+	FOSTER_SOURCE_ADOPTED = 5, /* by foster_adopt() */
 	FOSTER_SOURCE_PAD = 1 << 30,
 };
 
 /* How it is tracked. */
 enum foster_tracking {
-	FOSTER_TRACK_OVERLAY = 1, /* laid over an object of the collector */
+	FOSTER_TRACK_OVERLAY = 1,  /* laid over an object of the collector */
+	FOSTER_TRACK_IN_PLACE = 2, /* where it was mapped or allocated */
 	FOSTER_TRACK_PAD = 1 << 30,
 };
 
@@ -481,6 +499,18 @@ FOSTER_PUBLIC int foster_collect(int timeout_ms);
 	X(refused, "collections not begun: disabled, or a thread blocks the collector's signal") \
 	X(throttled, "times that a maker of regions waited for foster's thread")   \
 	X(retried, "times that a mapping failed for lack of room and was tried again") \
+	X(in_place, "regions tracked in place now")                                        \
+	X(rounds, "rounds of the sweep")                                                   \
+	X(undecided, "of these, that could decide nothing: a thread not stopped, memory not read") \
+	X(swept_bytes, "bytes that they read")                                             \
+	X(paused_us, "microseconds for which they stopped all threads")                    \
+	X(kept, "times that a round found a pointer to a region in doubt")                 \
+	X(kept_register, "of these, in a register")                                        \
+	X(kept_memory, "in private memory: malloc's, a stack, thread-local, static")       \
+	X(kept_shared, "in shared memory")                                                 \
+	X(kept_collector, "in an object of the collector")                                 \
+	X(kept_region, "in another region, or in the argument of its callback")            \
+	X(kept_full, "in more places than there was room to note")                         \
 	X(damaged, "regions that survived the truncation of their file, damaged")       \
 	X(abandoned, "ranges given up because they could not be released safely")
 

@@ -24,6 +24,9 @@ static int guard_forbidden(void)
 /* Before anything is laid over the region's pages: are they the region's? */
 static int check_pages(struct region *r)
 {
+	/* Memory that a callback gives back, or that shares a page with other memory, is not ours to take. */
+	if (atomic_load(&r->release))
+		return -ENOTSUP;
 	if (life_state(life_get(&r->life)) != LIFE_LIVE || identity_holds(r))
 		return guard_forbidden();
 	region_abandon(r);

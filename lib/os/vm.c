@@ -194,6 +194,27 @@ int vm_forbid(uintptr_t addr, size_t len)
 	return r;
 }
 
+int vm_make_readable(uintptr_t addr, size_t len)
+{
+	return mprotect((void *)addr, len, PROT_READ) == 0 ? 0 : -errno;
+}
+
+static int unmap_once(uintptr_t addr, size_t len)
+{
+	return munmap((void *)addr, len) == 0 ? 0 : -errno;
+}
+
+int vm_unmap(uintptr_t addr, size_t len)
+{
+	int r;
+
+	fo_assert(addr % vm_page_size() == 0 && len % vm_page_size() == 0 && len);
+	r = unmap_once(addr, len);
+	if (r == -ENOMEM && spend_spare())
+		r = unmap_once(addr, len);
+	return r;
+}
+
 int vm_make_ordinary(uintptr_t addr, size_t len)
 {
 	fo_assert(addr % vm_page_size() == 0 && len % vm_page_size() == 0 && len);
@@ -208,4 +229,67 @@ int vm_advise(uintptr_t addr, size_t len, int advice)
 void vm_discard(uintptr_t addr, size_t len)
 {
 	(void)madvise((void *)addr, len, MADV_DONTNEED);
+}
+
+int vm_map_apart(size_t len, size_t align, const struct vm_what *what, uintptr_t *addr)
+{
+	size_t page = vm_page_size();
+	size_t room = len + align + page;
+	uintptr_t base, at, end;
+	int err;
+
+	if (room < len)
+		return -ENOMEM;
+	base = (uintptr_t)mmap(NULL, room, PROT_NONE, FORBIDDEN_FLAGS, -1, 0);
+	if (base == (uintptr_t)MAP_FAILED)
+		return -errno;
+	at = align ? base + (((uintptr_t)what->off - base) & (align - 1)) : base;
+	end = at + len + page;
+	err = vm_lay(at, len, what);
+	if (err) {
+		(void)munmap((void *)base, room);
+		return err == -ENOTRECOVERABLE ? -ENOMEM : err;
+	}
+	/* What cannot be given back costs addresses only. */
+	if (at > base)
+		(void)munmap((void *)base, at - base);
+	if (end < base + room)
+		(void)munmap((void *)end, base + room - end);
+	*addr = at;
+	return 0;
+}
+
+bool vm_is_mapped(uintptr_t start, uintptr_t end)
+{
+	unsigned char in[512];
+	size_t page = vm_page_size();
+
+	for (start -= start % page; start < end;) {
+		size_t pages = (end - start + page - 1) / page;
+
+		if (pages > sizeof(in))
+			pages = sizeof(in);
+		if (mincore((void *)start, pages * page, in))
+			return false;
+		start += pages * page;
+	}
+	return true;
+}
+
+uint64_t vm_resident(void)
+{
+	char text[64];
+	uint64_t pages = 0;
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	const char *at = text;
+
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	while (*at && *at != ' ')
+		at++;
+	for (at += *at == ' '; *at >= '0' && *at <= '9'; at++)
+		pages = pages * 10 + (uint64_t)(*at - '0');
+	return n > 0 ? pages * vm_page_size() : UINT64_MAX;
 }

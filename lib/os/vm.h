@@ -74,6 +74,26 @@ int vm_forbid_part(uintptr_t addr, size_t len) _must_check_;
  */
 int vm_make_ordinary(uintptr_t addr, size_t len) _must_check_;
 
+/*
+ * Maps len bytes anywhere, with a page of inaccessible memory behind, so that the end of the mapping is the
+ * beginning of nothing: address and file offset are alike below align (a power of two, or 0).  0 and the
+ * address, or the errno of mmap(2).
+ */
+int vm_map_apart(size_t len, size_t align, const struct vm_what *what, uintptr_t *addr)
+	_must_check_ _nonnull_all_;
+
+/* Is all of [start, end) mapped?  Any alignment. */
+bool vm_is_mapped(uintptr_t start, uintptr_t end) _must_check_;
+
+/* For a snapshot, whose memory is a copy: makes it readable. */
+int vm_make_readable(uintptr_t addr, size_t len) _must_check_;
+
+/* Takes the range out of the address space; spends the reserve as vm_forbid() does. */
+int vm_unmap(uintptr_t addr, size_t len) _must_check_;
+
+/* Bytes of memory that the process has, files included; UINT64_MAX where the kernel does not tell. */
+uint64_t vm_resident(void);
+
 /* Advice of madvise(2). */
 int vm_advise(uintptr_t addr, size_t len, int advice) _must_check_;
 

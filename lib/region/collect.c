@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "gc/gc.h"
+#include "os/stacks.h"
 #include "os/thread.h"
 #include "region/callback.h"
 #include "region/core.h"
@@ -25,6 +26,7 @@ int collect_until(uint64_t deadline)
 		return r;
 	if (gc_disabled())
 		return -EBUSY;
+	stacks_note();
 	thread_wipe_stack();
 	before = stats_get(released);
 	r = reaper_collect(deadline);

@@ -21,7 +21,9 @@
 #include "region/pool.h"
 #include "region/reaper.h"
 #include "region/region.h"
+#include "region/round.h"
 #include "region/stats.h"
+#include "track/sweep.h"
 
 #define OPTIONS_V1 sizeof(struct foster_options)
 #define POOL_MIB_DEFAULT 256u
@@ -62,6 +64,7 @@ static void after_fork_child(void)
 {
 	region_lock_reset();
 	maps_after_fork();
+	sweep_after_fork();
 	gc_after_fork();
 	reaper_after_fork();
 	regions_inherit();
@@ -79,6 +82,7 @@ static void take_options(const struct foster_options *opts)
 	pool_set_limit(mib == FOSTER_NEVER ? 0 : (size_t)mib << MIB_SHIFT);
 	region_unlock();
 	pace_start(opts);
+	round_set_way(opts->sweep);
 }
 
 static int start_once(void)
@@ -116,6 +120,7 @@ static int start(const struct foster_options *opts)
 	take_options(opts);
 	(void)vm_spare_mappings(); /* later, if not now */
 	maps_open();
+	sweep_open();
 	r = reaper_start();
 	if (r)
 		return r;
@@ -162,7 +167,7 @@ FOSTER_EXPORT int foster_init(const struct foster_options *opts)
 	if (!opts)
 		return result(core_ready());
 	r = sized_in(&mine, sizeof(mine), opts, OPTIONS_V1);
-	if (r == 0 && mine.reserved)
+	if (r == 0 && mine.sweep > FOSTER_SWEEP_OFF)
 		r = -EINVAL;
 	return result(r ? r : start_serialised(&mine));
 }

@@ -23,6 +23,11 @@ bool doubt_put(uint32_t number)
 	return first == 0;
 }
 
+bool doubt_any(void)
+{
+	return atomic_load_explicit(&head, memory_order_relaxed) != 0;
+}
+
 uint32_t doubt_take_all(void)
 {
 	return atomic_exchange_explicit(&head, 0, memory_order_acquire);

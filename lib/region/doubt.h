@@ -19,6 +19,9 @@
  */
 bool doubt_put(uint32_t number);
 
+/* Is there anything in it?  Any context. */
+bool doubt_any(void);
+
 /* All of them, linked by region->next; the first, or 0. */
 uint32_t doubt_take_all(void);
 

@@ -40,7 +40,7 @@ static void fill(struct foster_info *info, const struct region *r)
 		.revoked = closed ? region_bytes(r) : GET(r->revoked),
 		.state = public_state(life),
 		.source = GET(r->source),
-		.tracking = FOSTER_TRACK_OVERLAY,
+		.tracking = GET(r->in_place) ? FOSTER_TRACK_IN_PLACE : FOSTER_TRACK_OVERLAY,
 		.prot = GET(r->prot),
 		.pins = region_user_pins(r, life),
 		.flags = (GET(r->unseen) ? FOSTER_INFO_UNSEEN : 0) |

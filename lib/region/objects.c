@@ -14,6 +14,7 @@ void region_each_object(void (*fn)(uintptr_t object))
 		 * not set.
 		 */
 		if (life_state(life_get(&r->life)) != LIFE_FREE &&
+		    !atomic_load_explicit(&r->in_place, memory_order_relaxed) &&
 		    registry_find(region_base(r)).region == number)
 			fn(overlay_object(region_base(r)));
 	}

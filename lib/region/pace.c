@@ -172,10 +172,26 @@ static bool anything_there(void)
 	       stats_get(pool_ranges);
 }
 
+/* The rest that the last round's cost asks for. */
+static uint64_t rest_after(void)
+{
+	return idle_cost * 1000 / opt_budget;
+}
+
+uint64_t pace_round_at(void)
+{
+	return idle_since + rest_after();
+}
+
+bool pace_round(void)
+{
+	return clock_ns() >= pace_round_at();
+}
+
 uint64_t pace_idle_at(void)
 {
 	uint64_t wait = ((uint64_t)opt_idle_ms << idle_backoff) * NS_PER_MS;
-	uint64_t rest = idle_cost * 1000 / opt_budget;
+	uint64_t rest = rest_after();
 
 	if (opt_idle_ms == FOSTER_NEVER || !anything_there())
 		return UINT64_MAX;
@@ -186,7 +202,8 @@ bool pace_idle(void)
 {
 	uint64_t now = clock_ns();
 
-	if (gc_cycles() != idle_cycle) {
+	/* They say nothing about regions that the collector does not track. */
+	if (gc_cycles() != idle_cycle && !stats_get(in_place)) {
 		idle_cycle = gc_cycles();
 		idle_since = now;
 	}

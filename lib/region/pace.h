@@ -46,6 +46,13 @@ bool pace_overrun(void);
  */
 void pace_collected(uint64_t cost, bool released);
 
+/*
+ * May a round be run for regions in doubt?  Not before the last has been paid for: rounds take a share of
+ * one processor, as idle collections do.  And when.
+ */
+bool pace_round(void);
+uint64_t pace_round_at(void);
+
 /* Is an idle collection due?  Notices collections of the host, which put it off. */
 bool pace_idle(void);
 

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/sync.h"
 #include "gc/gc.h"
+#include "os/stacks.h"
 #include "os/thread.h"
 #include "os/vm.h"
 #include "region/damage.h"
@@ -14,9 +15,12 @@
 #include "region/lock.h"
 #include "region/pace.h"
 #include "region/region.h"
+#include "region/round.h"
 #include "region/stats.h"
 
 #define ROUNDS_AT_MOST 16	/* collections for one foster_collect() */
+#define UNDECIDED_MOST 4u	/* of these, that could decide nothing */
+#define UNDECIDED_NS (20 * NS_PER_MS) /* to wait after such a one */
 #define THROTTLE_MS 1000	/* that a maker waits at most */
 #define RETRY_NS (100 * NS_PER_MS) /* until a refused release or collection is tried again */
 
@@ -113,10 +117,13 @@ static void make_for_others(void)
 	}
 }
 
-/* Decides over all in doubt.  False: the kernel refused to release one of them. */
+/*
+ * Where the sign alone decides: over all in doubt.  False: the kernel refused to release one of
+ * them.
+ */
 static bool settle_doubted(void)
 {
-	uint32_t number = doubt_take_all();
+	uint32_t number = round_trusts_sign() ? doubt_take_all() : 0;
 	bool all = true;
 
 	while (number) {
@@ -134,17 +141,17 @@ static bool settle_doubted(void)
 /* When a collection may be tried again; written by the reaper. */
 static _Atomic uint64_t refused_until;
 
-static int collect_unless_refused(void)
+static int collect_unless_refused(bool all, bool signs)
 {
 	int err;
 
 	thread_wipe_stack();
-	err = gc_disabled() ? -EBUSY : gc_collect();
-	if (!err) {
+	err = gc_disabled() ? -EBUSY : round_run(all, signs);
+	if (err != -EBUSY)
 		stats_add(asked, 1);
+	if (!err)
 		return 0;
-	}
-	stats_add(refused, 1);
+	stats_add(refused, err == -EBUSY);
 	refused_until = clock_ns() + RETRY_NS;
 	return err;
 }
@@ -153,36 +160,40 @@ static int collect_unless_refused(void)
  * One collection and its consequences; how many regions were released, or a negative
  * errno.
  */
-static int64_t collect_once(void)
+static int64_t collect_once(bool all, bool signs)
 {
 	uint64_t before = stats_get(released);
-	uint64_t start = clock_cpu_ns();
+	uint64_t start = clock_ns();
 	uint64_t released;
-	int err = collect_unless_refused();
+	int err = collect_unless_refused(all, signs);
 
 	(void)settle_doubted();
 	(void)vm_spare_mappings();
 	released = stats_get(released) - before;
-	pace_collected(clock_cpu_ns() - start, released != 0);
+	pace_collected(clock_ns() - start, released != 0);
 	atomic_fetch_add_explicit(&rounds, 1, memory_order_release);
 	futex_wake(&rounds);
 	return err ? err : (int64_t)released;
 }
 
 /*
- * Until as many collections in a row released nothing as may pass before a sign counts,
- * and one more for what only a finalizer of the host held.
+ * Until as many rounds in a row released nothing as may pass before a sign counts, and one
+ * more for what only a finalizer of the host held.
  */
 static int collect_all(void)
 {
-	unsigned int in_vain = 0;
+	const unsigned int enough = gc_signs_needed() + 1;
+	unsigned int in_vain = 0, undecided = 0;
 
-	for (int i = 0; i < ROUNDS_AT_MOST && in_vain <= gc_signs_needed(); i++) {
-		int64_t released = collect_once();
+	for (int i = 0; i < ROUNDS_AT_MOST && in_vain < enough; i++) {
+		int64_t released = collect_once(true, false);
 
-		if (released < 0)
+		if (released >= 0)
+			in_vain = released ? 0 : in_vain + 1;
+		else if (released != -EAGAIN || ++undecided == UNDECIDED_MOST)
 			return (int)released;
-		in_vain = released ? 0 : in_vain + 1;
+		else
+			thread_nap(UNDECIDED_NS);
 	}
 	return 0;
 }
@@ -212,7 +223,7 @@ static void idle(void)
 	uint64_t reused = stats_get(reused);
 
 	stats_add(idle, 1);
-	(void)collect_once();
+	(void)collect_once(false, false);
 	if (reused == reused_before)
 		empty_pool(stats_get(pool_ranges) / 2);
 	reused_before = reused;
@@ -225,7 +236,9 @@ static bool collect_if_due(void)
 	if (gc_disabled() || clock_ns() < refused_until)
 		return false;
 	if (pace_due())
-		(void)collect_once();
+		(void)collect_once(false, false);
+	else if (doubt_any() && pace_round())
+		(void)collect_once(false, true);
 	else if (pace_idle())
 		idle();
 	else
@@ -238,7 +251,10 @@ static uint64_t next_deadline(bool settled)
 	uint64_t idle_at = gc_disabled() ? UINT64_MAX : pace_idle_at();
 	uint64_t now = clock_ns();
 	uint64_t retry_at = settled && now >= refused_until ? UINT64_MAX : now + RETRY_NS;
+	uint64_t round_at = doubt_any() && retry_at == UINT64_MAX ? pace_round_at() : UINT64_MAX;
 
+	if (round_at < retry_at)
+		retry_at = round_at;
 	return idle_at < retry_at ? idle_at : retry_at;
 }
 
@@ -297,6 +313,7 @@ static void run(_unused_ void *arg)
 		return;
 	}
 	is_me = true;
+	stacks_note();
 	become(RUNNING);
 	do {
 		serve();
@@ -458,7 +475,7 @@ static int collect_here_or_there(void)
 
 	if (!is_me)
 		return reaper_collect(UINT64_MAX);
-	released = collect_once();
+	released = collect_once(true, false);
 	return released < 0 ? (int)released : 0;
 }
 

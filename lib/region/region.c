@@ -76,6 +76,7 @@
 #include "os/vm.h"
 #include "region/doubt.h"
 #include "region/lock.h"
+#include "region/place.h"
 #include "region/pool.h"
 #include "region/reaper.h"
 #include "region/registry.h"
@@ -100,6 +101,11 @@ uint32_t region_numbers_end(void)
 	return atomic_load_explicit(&numbers_end, memory_order_acquire);
 }
 
+uint32_t region_account_of(uintptr_t at)
+{
+	return stable_find(&numbers, region_numbers_end(), at);
+}
+
 static uint64_t life_of(const struct region *r)
 {
 	return life_get(&r->life);
@@ -112,7 +118,8 @@ static void check_range(const struct region *r, uint32_t number)
 	uintptr_t base = region_base(r);
 	size_t span = region_span(r);
 
-	fo_assert(span && span % vm_page_size() == 0 && base % vm_page_size() == 0);
+	fo_assert(span);
+	fo_assert(GET(r->in_place) || (span | base) % vm_page_size() == 0);
 	fo_assert(registry_find(base).region == number);		/* (1) */
 	fo_assert(registry_find(base + span - 1).region == number);	/* (1) */
 	fo_assert(registry_find(base + span).region != number);	/* (1) */
@@ -173,12 +180,12 @@ uint32_t region_reuse(size_t span)
 	return number;
 }
 
-/* Numbers a range; 0 without memory, with nothing changed. */
-static uint32_t number_range(uintptr_t base, size_t span)
+uint32_t region_number(uintptr_t base, size_t span, bool in_place)
 {
 	struct region *r;
 	uint32_t number;
 
+	fo_assert(region_locked());
 	if (registry_reserve())
 		return 0;
 	number = stable_new(&numbers);
@@ -189,9 +196,22 @@ static uint32_t number_range(uintptr_t base, size_t span)
 	begin_newborn(r);
 	SET(r->base, hide(base).complement);
 	SET(r->span, span);
+	SET(r->in_place, in_place);
 	(void)registry_set(base, base + span, (struct registry_found){ number, false });
 	region_check(number);
 	return number;
+}
+
+void region_free_number(uint32_t number)
+{
+	struct region *r = region_at(number);
+
+	fo_assert(region_locked());
+	SET(r->release, NULL);
+	SET(r->release_arg, NULL);
+	SET(r->damage_arg, NULL);
+	life_set(&r->life, life_with(life_of(r), LIFE_FREE));
+	stable_free(&numbers, number);
 }
 
 uint32_t region_create(size_t span)
@@ -202,7 +222,7 @@ uint32_t region_create(size_t span)
 	FOSTER_SYNC("object-made");
 	if (base) {
 		region_lock();
-		number = number_range(base, span);
+		number = region_number(base, span, false);
 		region_unlock();
 	}
 	/* The only evidence for the object until the registry knows it. */
@@ -228,11 +248,15 @@ void region_born(uint32_t number, const struct region_facts *facts)
 	SET(r->on_damage, facts->on_damage);
 	SET(r->damage_arg, facts->damage_arg);
 	SET(r->damage, INTACT);
+	SET(r->release, facts->release);
+	SET(r->release_arg, facts->release_arg);
+	SET(r->survived, 0);
 	SET(r->touched, gc_cycles());
 	stats_add(mapped, 1);
 	stats_add(regions, 1);
 	stats_add(bytes, region_bytes(r));
 	stats_add(unseen, facts->unseen);
+	stats_add(in_place, GET(r->in_place));
 	FOSTER_SYNC("region-born");
 	life_set(&r->life, life_with(life, LIFE_LIVE) + (facts->unseen ? LIFE_PIN : 0));
 }
@@ -255,11 +279,19 @@ static int give_back(uint32_t number)
 	} else {
 		/* The sign keeps the object until the registry has let go of it. */
 		(void)registry_set(base, base + span, (struct registry_found){ 0 });
-		life_set(&r->life, life_with(life_of(r), LIFE_FREE));
-		stable_free(&numbers, number);
+		region_free_number(number);
 	}
 	region_unlock();
 	return err;
+}
+
+void region_doubt_again(uint32_t number)
+{
+	struct region *r = region_at(number);
+
+	life_set(&r->life, life_with(life_of(r), GET(r->closed) ? LIFE_FADING : LIFE_DOUBTED) |
+				   LIFE_QUEUED);
+	(void)doubt_put(number); /* the reaper, who called, knows that it has to come back */
 }
 
 /* RELEASING, and forbidden: into the pool if it has room. */
@@ -294,7 +326,7 @@ static void lose(struct region *r)
 	life_set(&r->life, life_with(life_of(r), LIFE_DISOWNED));
 }
 
-static void end_stats(const struct region *r, bool closed)
+void region_count_end(const struct region *r, bool closed)
 {
 	if (closed) {
 		stats_sub(revoked, 1);
@@ -302,6 +334,7 @@ static void end_stats(const struct region *r, bool closed)
 		stats_sub(regions, 1);
 		stats_sub(bytes, region_bytes(r));
 	}
+	stats_sub(in_place, GET(r->in_place));
 }
 
 int region_release(uint32_t number)
@@ -311,19 +344,20 @@ int region_release(uint32_t number)
 	int err;
 
 	fo_assert(life_state(life_of(r)) == LIFE_RELEASING); /* (9) */
+	if (GET(r->in_place))
+		return place_release(number);
 	if (!closed && !identity_holds(r)) {
-		end_stats(r, closed);
+		region_count_end(r, closed);
 		lose(r);
 		return 0;
 	}
 	err = closed ? 0 : vm_forbid(region_base(r), region_span(r));
 	if (err) {
-		life_set(&r->life, life_with(life_of(r), LIFE_DOUBTED) | LIFE_QUEUED);
-		(void)doubt_put(number); /* the reaper, who called, knows that it has to come back */
+		region_doubt_again(number);
 		return err;
 	}
 	stats_add(released, 1);
-	end_stats(r, closed);
+	region_count_end(r, closed);
 	if (!pool_range(number))
 		(void)give_back(number); /* or it went into the pool after all */
 	return 0;
@@ -423,90 +457,6 @@ int region_change(const void *p, bool page, region_change_fn *fn, struct region 
 	return err;
 }
 
-/* ------------------------------------------------------------------ the sign */
-
-/* Counts the signs in collections in a row; true when there were enough of them. */
-static bool enough_signs(struct region *r)
-{
-	uint32_t cycle = gc_cycles();
-	uint32_t in_a_row = GET(r->sign_cycle) + 1 == cycle ? GET(r->signs) + 1 : 1;
-
-	SET(r->signs, in_a_row);
-	SET(r->sign_cycle, cycle);
-	return in_a_row >= gc_signs_needed();
-}
-
-/* The cycle's number goes up while the world is stopped for the end of marking. */
-static bool touched_since_marking(const struct region *r)
-{
-	return (int32_t)(GET(r->touched) - gc_cycles()) >= 0;
-}
-
-/* The state that a sign leads to; the same one where it means nothing now. */
-static enum life_state signed_state(uint64_t life)
-{
-	enum life_state state = life_state(life);
-
-	if (life_pins(life) || life_holds(life))
-		return state; /* (4) */
-	return state == LIFE_LIVE ? LIFE_DOUBTED : state == LIFE_REVOKED ? LIFE_FADING : state;
-}
-
-bool region_sign(uintptr_t object)
-{
-	uintptr_t base = overlay_base(object);
-	uint32_t number = registry_find(base).region;
-	struct region *r;
-	uint64_t life;
-	enum life_state to;
-
-	if (!number)
-		return false; /* (2) */
-	r = region_at(number);
-	life = life_of(r);
-	do {
-		to = signed_state(life);
-		if (life_state(life) == LIFE_FREE || region_base(r) != base)
-			return false; /* given back, and the number used again, under our eyes */
-		if (to == life_state(life) || touched_since_marking(r) || !enough_signs(r))
-			return true;
-	} while (!life_swap(&r->life, &life, life_with(life, to) | LIFE_QUEUED));
-	stats_add(doubted, 1);
-	/*
-	 * (5); a ring for the first: on its way to the queue the reaper meets the others
-	 * too.
-	 */
-	if (!(life & LIFE_QUEUED) && doubt_put(number))
-		reaper_ring();
-	return true;
-}
-
-void region_doubt(uint32_t number)
-{
-	struct region *r = region_at(number);
-	uint64_t life = life_of(r);
-
-	/* A visit of foster_for_each() may hold it: then the collector will find out. */
-	if (life_state(life) == LIFE_LIVE && !life_holds(life) && !(life & LIFE_QUEUED) &&
-	    life_swap(&r->life, &life, life_with(life, LIFE_DOUBTED) | LIFE_QUEUED) &&
-	    doubt_put(number))
-		reaper_ring();
-}
-
-bool region_settle(uint32_t number)
-{
-	struct region *r = region_at(number);
-	uint64_t life = life_of(r);
-	bool ends;
-
-	fo_assert(life & LIFE_QUEUED); /* (5): the caller took it from the queue */
-	do {
-		ends = life_state(life) == LIFE_DOUBTED || life_state(life) == LIFE_FADING;
-	} while (!life_swap(&r->life, &life,
-			    (ends ? life_with(life, LIFE_RELEASING) : life) & ~LIFE_QUEUED));
-	return ends;
-}
-
 /* ------------------------------------------------------------------ ended by a caller */
 
 /* LIVE with the pin of an unseen maker to REVOKED without it, or back. */
@@ -573,6 +523,7 @@ static bool let_go(struct region *r)
 	stats_sub(regions, 1);
 	stats_sub(bytes, region_bytes(r));
 	stats_sub(unseen, GET(r->unseen));
+	stats_sub(in_place, GET(r->in_place));
 	return true;
 }
 
@@ -582,6 +533,8 @@ int region_disown(struct region *r)
 
 	region_lock();
 	won = !GET(r->revoked) && let_go(r);
+	if (won && GET(r->in_place))
+		place_forget(r);
 	region_unlock();
 	stats_add(disowned, won);
 	return won ? 0 : -EALREADY;
@@ -589,7 +542,14 @@ int region_disown(struct region *r)
 
 void region_abandon(struct region *r)
 {
-	stats_add(abandoned, let_go(r));
+	bool won = let_go(r);
+
+	stats_add(abandoned, won);
+	if (!won || !GET(r->in_place))
+		return;
+	region_lock();
+	place_forget(r);
+	region_unlock();
 }
 
 int region_revoke_part(struct region *r, uintptr_t start, uintptr_t end, bool *whole)
@@ -642,6 +602,10 @@ static void end_owned(uint32_t number)
 {
 	struct region *r = region_at(number);
 
+	if (GET(r->in_place)) {
+		place_inherit(number);
+		return;
+	}
 	SET(r->closed, false);
 	if (vm_forbid(region_base(r), region_span(r)))
 		lose(r);

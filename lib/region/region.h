@@ -29,6 +29,8 @@ struct region_facts {
 	bool survives; /* the truncation of its file (guard/survive.h) */
 	foster_damage_fn *on_damage; /* may be NULL */
 	void *damage_arg;
+	foster_release_fn *release; /* in place only; NULL: munmap */
+	void *release_arg;
 };
 
 /*
@@ -42,12 +44,14 @@ struct region {
 	_Atomic uint32_t next;	   /* in the doubt queue, or (under the lock) in the pool */
 	_Atomic uint32_t signs;	   /* in collections in a row; written by the sign only */
 	_Atomic uint32_t sign_cycle; /* the last of them; written by the sign only */
+	_Atomic uint64_t spared_until; /* clock_ns(); written by the reaper only */
+	_Atomic uint8_t survived;  /* rounds that kept it, up to a limit; the same */
 	_Atomic uint32_t touched;  /* the collector's cycle when a caller last had a pointer; grows */
 	_Atomic size_t revoked;	   /* bytes of pages; guarded by the region lock */
 	_Atomic bool closed;	   /* has been REVOKED as a whole; guarded by the region lock */
 	/* of the range: fixed from LIFE_FREE to LIFE_FREE */
 	_Atomic uintptr_t base; /* a hidden_addr's complement */
-	_Atomic size_t span;	/* whole pages */
+	_Atomic size_t span;	/* whole pages, but in place */
 	/* of the region: fixed from LIFE_NEWBORN on */
 	_Atomic uint64_t id;
 	_Atomic size_t delta;
@@ -56,6 +60,9 @@ struct region {
 	_Atomic int prot;
 	_Atomic bool unseen;
 	_Atomic bool survives;
+	_Atomic bool in_place; /* tracked where it is: no object of the collector lies under it */
+	foster_release_fn *_Atomic release;
+	void *_Atomic release_arg; /* plain: evidence for the region that it points into */
 	struct identity identity; /* read only by who holds the region or owns its RELEASING */
 	foster_damage_fn *_Atomic on_damage;
 	void *_Atomic damage_arg;
@@ -68,6 +75,9 @@ enum region_damage { INTACT, DAMAGED, REPORTED };
 
 /* The region of a number; the number of a region comes from whoever found it. */
 struct region *region_at(uint32_t number) _nonnull_all_;
+
+/* The number of the region in whose struct the byte at an address is; 0: none.  Any context. */
+uint32_t region_account_of(uintptr_t at);
 
 /* Numbers given out so far are below this.  Needs no lock; grows. */
 uint32_t region_numbers_end(void);
@@ -122,6 +132,20 @@ uint32_t region_reuse(size_t span) _must_check_;
  * the range is the collector's again. Context: as overlay_new(); takes the region lock.
  */
 uint32_t region_create(size_t span) _must_check_;
+
+/*
+ * A NEWBORN number for a range that stands nowhere yet; 0: no memory.  The region lock is held.
+ */
+uint32_t region_number(uintptr_t base, size_t span, bool in_place) _must_check_;
+
+/* The other way, for a range that stands nowhere any more.  The region lock is held. */
+void region_free_number(uint32_t number);
+
+/* Takes a region that ends out of the statistics. */
+void region_count_end(const struct region *r, bool closed) _nonnull_all_;
+
+/* RELEASING to what it was before, queued: the kernel would not give its memory back. */
+void region_doubt_again(uint32_t number);
 
 /*
  * NEWBORN to LIVE.  The caller has the address in a register or on its stack, and keeps
@@ -215,8 +239,30 @@ void region_damage(struct region *r) _nonnull_all_;
 /* True once for a held region that is damaged: the caller reports it. */
 bool region_take_damage(struct region *r) _must_check_ _nonnull_all_;
 
-/* DOUBTED or FADING to RELEASING.  False: it has been revived. */
+/* DOUBTED or FADING to RELEASING: the sign alone decides.  False: it has been revived. */
 bool region_settle(uint32_t number);
+
+/*
+ * For a round of the sweep (region/round.c), on the reaper.
+ *   suspect   LIVE or REVOKED, tracked in place, to DOUBTED or FADING; false: pinned or held
+ *   condemn   DOUBTED or FADING to RELEASING: at the end of marking of that cycle nothing pointed to
+ *             it.  False: it was revived, touched since, or the collector saw a pointer.
+ *   acquit    DOUBTED or FADING to LIVE or REVOKED
+ */
+bool region_suspect(uint32_t number);
+bool region_condemn(uint32_t number, uint32_t cycle);
+void region_acquit(uint32_t number);
+
+/*
+ * Back-off.  A round kept the region: for some time, twice as long each time, it is not put in doubt
+ * again.  spare_none: until it is taken back, none is spared.
+ */
+void region_spare(uint32_t number);
+bool region_is_spared(const struct region *r) _nonnull_all_;
+void region_spare_none(bool none);
+
+/* It was taken from the doubt queue. */
+void region_unqueue(uint32_t number);
 
 /*
  * RELEASING to POOLED or FREE: memory and file are given back.  -ENOMEM: the kernel would

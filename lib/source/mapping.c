@@ -8,10 +8,13 @@
 #include "base/sync.h"
 #include "gc/gc.h"
 #include "guard/fault.h"
+#include "os/stacks.h"
 #include "region/core.h"
 #include "region/pace.h"
+#include "region/place.h"
 #include "region/reaper.h"
 #include "region/region.h"
+#include "region/round.h"
 #include "region/stats.h"
 #include "track/overlay.h"
 
@@ -34,6 +37,7 @@ struct plan {
 	size_t span;  /* of the range that they lie in */
 	bool aligned; /* there is room to make address and offset alike */
 	bool known;   /* the collector knows this thread */
+	bool in_place; /* too large for the collector's heap, or its blocks too small */
 };
 
 static size_t round_to_class(size_t bytes)
@@ -55,19 +59,21 @@ static int make_plan(struct plan *plan, const struct mapping_request *rq)
 	fo_assert(rq->len && rq->delta < vm_page_size());
 	if (!bytes || rq->delta + rq->len < rq->len)
 		return -EOVERFLOW;
-	if (overlay_fits(bytes))
-		return overlay_fits(bytes);
+	if (overlay_fits(bytes)) {
+		*plan = (struct plan){ rq, bytes, bytes, huge, false, true };
+		return 0;
+	}
 	span = round_to_class(bytes + (huge ? HUGE_BYTES : 0));
 	if (overlay_fits(span))
 		span = bytes;
-	*plan = (struct plan){ rq, bytes, span, huge && span > bytes, false };
+	*plan = (struct plan){ rq, bytes, span, huge && span > bytes, false, false };
 	return 0;
 }
 
 /* Where in the range at base the pages go. */
 static size_t shift_of(const struct plan *plan, uintptr_t base)
 {
-	return plan->aligned ? ((uintptr_t)plan->rq->what.off - base) % HUGE_BYTES : 0;
+	return plan->aligned && !plan->in_place ? ((uintptr_t)plan->rq->what.off - base) % HUGE_BYTES : 0;
 }
 
 /* A NEWBORN region: from the pool, of this thread's making, or of the reaper's. */
@@ -104,6 +110,21 @@ static struct vm_what unmerged(const struct plan *plan)
 	return what;
 }
 
+/* Without the collector: where the kernel puts it. */
+static int map_in_place(const struct plan *plan, uint32_t *number)
+{
+	size_t align = plan->aligned ? HUGE_BYTES : 0;
+	uintptr_t start;
+	int err = vm_map_apart(plan->bytes, align, &plan->rq->what, &start);
+
+	if (err)
+		return err;
+	err = place_enter(start, plan->bytes + vm_page_size(), number);
+	if (err)
+		(void)!vm_unmap(start, plan->bytes + vm_page_size());
+	return err == -EEXIST ? -ENOMEM : err;
+}
+
 /* 0, or a negative errno with nothing left behind. */
 static int map_once(const struct plan *plan, uint32_t *number)
 {
@@ -126,13 +147,14 @@ static int map_once(const struct plan *plan, uint32_t *number)
 /* Short of memory, addresses or mappings, what is unreachable may be in the way. */
 static int map_twice(const struct plan *plan, uint32_t *number)
 {
-	int err = map_once(plan, number);
+	int (*map)(const struct plan *, uint32_t *) = plan->in_place ? map_in_place : map_once;
+	int err = map(plan, number);
 
 	if (err != -ENOMEM)
 		return err;
 	stats_add(retried, 1);
 	reaper_relieve();
-	return map_once(plan, number);
+	return map(plan, number);
 }
 
 static void keep_pace(size_t bytes)
@@ -185,12 +207,14 @@ int mapping_new(const struct mapping_request *rq, void **ret)
 		err = guard_install();
 	if (err)
 		return err;
+	stacks_note();
 	plan.known = gc_thread_known();
 	err = map_twice(&plan, &number);
 	if (err)
 		return err;
 	base = region_base(region_at(number));
-	facts.unseen = !plan.known;
+	/* The sweep sees every thread. */
+	facts.unseen = !plan.known && round_trusts_sign();
 	facts.delta = shift_of(&plan, base) + rq->delta;
 	user = base + facts.delta;
 	/* Shared memory has a file of its own even if the user named none. */

@@ -6,6 +6,7 @@
 #ifndef FOSTER_SOURCE_PRIVATE_H
 #define FOSTER_SOURCE_PRIVATE_H
 
+#include <foster/foster.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -14,5 +15,9 @@
 /* foster_mmap() of another enum foster_source. */
 void *foster_private_map(size_t len, int prot, int flags, int fd, off_t off, unsigned int source)
 	_must_check_;
+
+/* foster_adopt() of another enum foster_source: 0 or a negative errno. */
+int foster_private_adopt(void *addr, size_t len, foster_release_fn *release, void *arg,
+			 unsigned int source) _must_check_;
 
 #endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "region/round.h"
+
+#include <errno.h>
+#include <foster/foster.h>
+
+#include "base/check.h"
+#include "base/sync.h"
+#include "gc/gc.h"
+#include "os/thread.h"
+#include "region/doubt.h"
+#include "region/place.h"
+#include "region/region.h"
+#include "region/registry.h"
+#include "region/stats.h"
+#include "track/sweep.h"
+
+#define GET(member) atomic_load_explicit(&(member), memory_order_relaxed)
+
+#define SWAPPED_OUT_MOST 3u /* rounds that a swapped page may leave undecided */
+
+static _Atomic unsigned int way = FOSTER_SWEEP_DEFAULT;
+
+/* The reaper's own. */
+static unsigned int swapped_out; /* rounds in a row */
+
+void round_set_way(unsigned int chosen)
+{
+	way = chosen;
+}
+
+bool round_trusts_sign(void)
+{
+	return way == FOSTER_SWEEP_OFF || gc_sees_all();
+}
+
+static enum sweep_way sweep_way(void)
+{
+	switch (way) {
+	case FOSTER_SWEEP_PAUSE:
+		return SWEEP_PAUSE;
+	case FOSTER_SWEEP_TRACKED:
+		return SWEEP_TRACKED;
+	case FOSTER_SWEEP_SNAPSHOT:
+		return SWEEP_SNAPSHOT;
+	default:
+		return SWEEP_BEST;
+	}
+}
+
+/* ------------------------------------------------------------------ who is in doubt */
+
+/* evidence_owner_fn.  Lock-free: read in the pause, from the companion. */
+static uintptr_t owner_of(uintptr_t at)
+{
+	uint32_t number = region_account_of(at);
+	const struct region *r;
+
+	if (!number)
+		number = registry_find(at).region;
+	if (!number)
+		return 0;
+	r = region_at(number);
+	if (!life_is_known(life_get(&r->life)))
+		return 0;
+	return region_base(r) + GET(r->delta);
+}
+
+static bool is_doubted(uint32_t number)
+{
+	enum life_state state = life_state(life_get(&region_at(number)->life));
+
+	return state == LIFE_DOUBTED || state == LIFE_FADING;
+}
+
+/* The doubts of the collector: each was in the queue, and is in it no more. */
+static void empty_queue(void)
+{
+	uint32_t number = doubt_take_all();
+
+	while (number) {
+		uint32_t next = GET(region_at(number)->next);
+
+		region_unqueue(number);
+		number = next;
+	}
+}
+
+/* Is it in doubt, or can it be put there now? */
+static bool is_suspect(uint32_t number)
+{
+	struct region *r = region_at(number);
+
+	if (life_state(life_get(&r->life)) == LIFE_DISOWNED)
+		place_bury(number);
+	/* Doubted anew since the queue was emptied: the next round's. */
+	if (life_get(&r->life) & LIFE_QUEUED)
+		return false;
+	if (GET(r->in_place) && !is_doubted(number))
+		return !region_is_spared(r) && region_suspect(number);
+	return is_doubted(number);
+}
+
+/* How many may be in doubt: an upper bound, since only this thread makes suspects of them. */
+static uint32_t count_candidates(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t number = 1; number < region_numbers_end(); number++)
+		n += GET(region_at(number)->in_place) || is_doubted(number);
+	return n;
+}
+
+static void add_suspects(struct sweep *s, uint32_t end)
+{
+	for (uint32_t number = 1; number < end; number++) {
+		const struct region *r = region_at(number);
+		uintptr_t user;
+
+		if (s->suspects.count == s->suspects.capacity)
+			return; /* what is newer waits for the next round */
+		if (!is_suspect(number))
+			continue;
+		user = region_base(r) + GET(r->delta);
+		sweep_add(s, user, user + GET(r->len), number);
+	}
+}
+
+/* ------------------------------------------------------------------ what follows */
+
+static void count_kept(enum evidence_place place)
+{
+	stats_add(kept, 1);
+	switch (place) {
+	case EVIDENCE_REGISTER:
+		stats_add(kept_register, 1);
+		break;
+	case EVIDENCE_SHARED:
+		stats_add(kept_shared, 1);
+		break;
+	case EVIDENCE_COLLECTOR:
+		stats_add(kept_collector, 1);
+		break;
+	case EVIDENCE_REGION:
+		stats_add(kept_region, 1);
+		break;
+	case EVIDENCE_FULL:
+		stats_add(kept_full, 1);
+		break;
+	default:
+		stats_add(kept_memory, 1);
+		break;
+	}
+}
+
+/* 0, or an errno of the kernel's, which would not release one. */
+static int apply(struct sweep *s, uint32_t i)
+{
+	uint32_t number = s->suspects.list[i].number;
+	enum evidence_place place = sweep_kept(s, i);
+
+	FOSTER_SYNC("settle");
+	if (place == EVIDENCE_NONE && region_condemn(number, s->cycle))
+		return region_release(number);
+	if (place != EVIDENCE_NONE) {
+		count_kept(place);
+		region_spare(number);
+	}
+	region_acquit(number);
+	return 0;
+}
+
+static void acquit_all(struct sweep *s)
+{
+	for (uint32_t i = 0; i < s->suspects.count; i++)
+		region_acquit(s->suspects.list[i].number);
+}
+
+static void count_round(const struct sweep *s, int err)
+{
+	stats_add(rounds, 1);
+	stats_add(undecided, err != 0);
+	stats_add(swept_bytes, s->bytes);
+	stats_add(paused_us, s->pause_ns / 1000);
+	swapped_out = s->reader.swapped ? swapped_out + 1 : 0;
+}
+
+static int decide(struct sweep *s)
+{
+	int err, refused = 0;
+
+	s->reader.fault_in = swapped_out >= SWAPPED_OUT_MOST;
+	err = sweep_decide(s, sweep_way());
+	if (err == -EBUSY) {
+		acquit_all(s);
+		return err;
+	}
+	count_round(s, err);
+	if (err) {
+		acquit_all(s);
+		return err == -EAGAIN ? err : -EAGAIN;
+	}
+	for (uint32_t i = 0; i < s->suspects.count; i++)
+		if (apply(s, i))
+			refused = -ENOMEM;
+	(void)refused; /* it is in the queue again */
+	return 0;
+}
+
+void round_drop_doubts(void)
+{
+	empty_queue();
+	for (uint32_t number = 1; number < region_numbers_end(); number++)
+		if (is_doubted(number))
+			region_acquit(number);
+}
+
+static int run_round(void)
+{
+	/* Static: it names the scratch that holds addresses, and is no evidence itself. */
+	static struct sweep sweep;
+	uint32_t candidates, end = region_numbers_end();
+	int err;
+
+	empty_queue();
+	candidates = count_candidates();
+	if (!candidates)
+		return 0;
+	err = sweep_begin(&sweep, candidates, owner_of);
+	if (err) {
+		round_drop_doubts();
+		return err;
+	}
+	add_suspects(&sweep, end);
+	err = sweep.suspects.count ? decide(&sweep) : 0;
+	sweep_end(&sweep);
+	return err;
+}
+
+static bool is_anything_tracked(void)
+{
+	return stats_get(regions) + stats_get(revoked) > stats_get(in_place);
+}
+
+int round_run(bool all, bool signs)
+{
+	int err;
+
+	region_spare_none(all);
+	/* Signs that are not there yet; a collection of the host's may have given some. */
+	err = signs || !(all || is_anything_tracked()) ? 0 : gc_collect();
+	if (!err)
+		err = run_round();
+	region_spare_none(false);
+	return err;
+}

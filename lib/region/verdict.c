@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The way from LIVE or REVOKED to RELEASING: signs, doubts and verdicts.  The states are those of
+ * region.c, whose invariants (4), (5) and (8) are kept here.
+ */
+#include "base/check.h"
+#include "gc/gc.h"
+#include "os/thread.h"
+#include "region/doubt.h"
+#include "region/reaper.h"
+#include "region/region.h"
+#include "region/registry.h"
+#include "region/stats.h"
+#include "track/overlay.h"
+
+#define GET(member) atomic_load_explicit(&(member), memory_order_relaxed)
+#define SET(member, value) atomic_store_explicit(&(member), (value), memory_order_relaxed)
+
+static uint64_t life_of(const struct region *r)
+{
+	return life_get(&r->life);
+}
+
+/* ------------------------------------------------------------------ the sign */
+
+/* Counts the signs in collections in a row; true when there were enough of them. */
+static bool enough_signs(struct region *r)
+{
+	uint32_t cycle = gc_cycles();
+	uint32_t in_a_row = GET(r->sign_cycle) + 1 == cycle ? GET(r->signs) + 1 : 1;
+
+	SET(r->signs, in_a_row);
+	SET(r->sign_cycle, cycle);
+	return in_a_row >= gc_signs_needed();
+}
+
+/* The cycle's number goes up while the world is stopped for the end of marking. */
+static bool touched_since(const struct region *r, uint32_t cycle)
+{
+	return (int32_t)(GET(r->touched) - cycle) >= 0;
+}
+
+/* The state that a sign leads to; the same one where it means nothing now. */
+static enum life_state signed_state(uint64_t life)
+{
+	enum life_state state = life_state(life);
+
+	if (life_pins(life) || life_holds(life))
+		return state; /* (4) */
+	return state == LIFE_LIVE ? LIFE_DOUBTED : state == LIFE_REVOKED ? LIFE_FADING : state;
+}
+
+bool region_sign(uintptr_t object)
+{
+	uintptr_t base = overlay_base(object);
+	uint32_t number = registry_find(base).region;
+	struct region *r;
+	uint64_t life;
+	enum life_state to;
+
+	if (!number)
+		return false; /* (2) */
+	r = region_at(number);
+	life = life_of(r);
+	if (life_state(life) == LIFE_FREE || region_base(r) != base)
+		return false; /* given back, and the number used again, under our eyes */
+	if (touched_since(r, gc_cycles()) || !enough_signs(r) || region_is_spared(r))
+		return true;
+	do {
+		to = signed_state(life);
+		if (life_state(life) == LIFE_FREE || region_base(r) != base)
+			return false;
+		if (to == life_state(life))
+			return true;
+	} while (!life_swap(&r->life, &life, life_with(life, to) | LIFE_QUEUED));
+	stats_add(doubted, 1);
+	/*
+	 * (5); a ring for the first: on its way to the queue the reaper meets the others
+	 * too.
+	 */
+	if (!(life & LIFE_QUEUED) && doubt_put(number))
+		reaper_ring();
+	return true;
+}
+
+void region_doubt(uint32_t number)
+{
+	struct region *r = region_at(number);
+	uint64_t life = life_of(r);
+
+	/* A visit of foster_for_each() may hold it: then the collector will find out. */
+	if (life_state(life) == LIFE_LIVE && !life_holds(life) && !(life & LIFE_QUEUED) &&
+	    life_swap(&r->life, &life, life_with(life, LIFE_DOUBTED) | LIFE_QUEUED) &&
+	    doubt_put(number))
+		reaper_ring();
+}
+
+bool region_settle(uint32_t number)
+{
+	struct region *r = region_at(number);
+	uint64_t life = life_of(r);
+	bool ends;
+
+	fo_assert(life & LIFE_QUEUED); /* (5): the caller took it from the queue */
+	do {
+		ends = life_state(life) == LIFE_DOUBTED || life_state(life) == LIFE_FADING;
+	} while (!life_swap(&r->life, &life,
+			    (ends ? life_with(life, LIFE_RELEASING) : life) & ~LIFE_QUEUED));
+	return ends;
+}
+
+/* ------------------------------------------------------------------ back-off */
+
+#define SPARE_NS (200 * NS_PER_MS)
+#define SPARE_DOUBLINGS 7u /* up to half a minute */
+
+static _Atomic bool none_is_spared;
+
+void region_spare(uint32_t number)
+{
+	struct region *r = region_at(number);
+	unsigned int survived = GET(r->survived);
+
+	SET(r->spared_until, clock_ns() + (SPARE_NS << survived));
+	if (survived < SPARE_DOUBLINGS)
+		SET(r->survived, (uint8_t)(survived + 1));
+}
+
+bool region_is_spared(const struct region *r)
+{
+	return GET(r->survived) && !GET(none_is_spared) && clock_ns() < GET(r->spared_until);
+}
+
+void region_spare_none(bool none)
+{
+	SET(none_is_spared, none);
+}
+
+/* ------------------------------------------------------------------ a round's */
+
+bool region_suspect(uint32_t number)
+{
+	struct region *r = region_at(number);
+	uint64_t life = life_of(r);
+	enum life_state to;
+
+	do {
+		to = signed_state(life);
+		if (to == life_state(life) || !GET(r->in_place))
+			return false;
+	} while (!life_swap(&r->life, &life, life_with(life, to)));
+	stats_add(doubted, 1);
+	return true;
+}
+
+void region_unqueue(uint32_t number)
+{
+	struct region *r = region_at(number);
+	uint64_t life = life_of(r);
+
+	fo_assert(life & LIFE_QUEUED); /* (5) */
+	while (!life_swap(&r->life, &life, life & ~LIFE_QUEUED))
+		;
+}
+
+/*
+ * The collector's word on a region that it tracks too: it saw no pointer in that cycle, as often in a
+ * row as it takes.
+ */
+static bool collector_agrees(const struct region *r, uint32_t cycle)
+{
+	return GET(r->in_place) ||
+	       (GET(r->sign_cycle) == cycle && GET(r->signs) >= gc_signs_needed());
+}
+
+bool region_condemn(uint32_t number, uint32_t cycle)
+{
+	struct region *r = region_at(number);
+	uint64_t life = life_of(r);
+
+	do {
+		if (life_state(life) != LIFE_DOUBTED && life_state(life) != LIFE_FADING)
+			return false;
+		if (life & LIFE_QUEUED)
+			return false; /* revived and doubted anew */
+		/* (8): a doubt of a later collection may stand where this one was withdrawn. */
+		if (touched_since(r, cycle) || !collector_agrees(r, cycle))
+			return false;
+	} while (!life_swap(&r->life, &life, life_with(life, LIFE_RELEASING)));
+	return true;
+}
+
+void region_acquit(uint32_t number)
+{
+	struct region *r = region_at(number);
+	uint64_t life = life_of(r);
+
+	while (life_revived(life) != life && !life_swap(&r->life, &life, life_revived(life)))
+		;
+}
