@@ -160,6 +160,162 @@ check_PROGRAMS += $(core_test_programs)
 TESTS += $(core_test_programs)
 endif
 
+# ------------------------------------------------------------------------------- the sweep
+#
+# Its parts, each alone; then the pointers that are hidden from the whole of it, which also
+# takes a library that is loaded while the program runs.
+
+if HAVE_CMOCKA
+sweep_test_programs = \
+	tests/test_companion \
+	tests/test_layout \
+	tests/test_layout_learn \
+	tests/test_layout_list \
+	tests/test_pages \
+	tests/test_scan \
+	tests/test_snapshot \
+	tests/test_stop \
+	tests/test_stop_calls \
+	tests/test_stop_limits \
+	tests/test_stop_signals \
+	tests/test_suspects \
+	tests/test_tracking \
+	tests/test_tracking_end \
+	tests/test_tracking_sound
+
+tests_test_companion_CPPFLAGS = $(test_cppflags)
+tests_test_companion_LDADD = $(null_libs)
+tests_test_layout_SOURCES = tests/layout_look.h tests/test_layout.c
+tests_test_layout_CPPFLAGS = $(test_cppflags)
+tests_test_layout_LDADD = $(null_libs)
+tests_test_layout_learn_SOURCES = tests/layout_look.h tests/test_layout_learn.c
+tests_test_layout_learn_CPPFLAGS = $(test_cppflags)
+tests_test_layout_learn_LDADD = $(null_libs)
+tests_test_layout_list_SOURCES = tests/layout_look.h tests/test_layout_list.c
+tests_test_layout_list_CPPFLAGS = $(test_cppflags)
+tests_test_layout_list_LDADD = $(null_libs)
+tests_test_pages_SOURCES = tests/refuse.h tests/test_pages.c
+tests_test_pages_CPPFLAGS = $(test_cppflags)
+tests_test_pages_LDADD = $(null_libs)
+tests_test_scan_CPPFLAGS = $(test_cppflags)
+tests_test_scan_LDADD = $(null_libs)
+tests_test_snapshot_CPPFLAGS = $(test_cppflags)
+tests_test_snapshot_LDADD = $(null_libs)
+tests_test_stop_SOURCES =  \
+	tests/stopping.c \
+	tests/stopping.h \
+	tests/test_stop.c
+tests_test_stop_CPPFLAGS = $(test_cppflags)
+tests_test_stop_LDADD = $(null_libs)
+tests_test_stop_calls_SOURCES =  \
+	tests/stopping.c \
+	tests/stopping.h \
+	tests/test_stop_calls.c
+tests_test_stop_calls_CPPFLAGS = $(test_cppflags)
+tests_test_stop_calls_LDADD = $(null_libs)
+tests_test_stop_limits_SOURCES =  \
+	tests/stopping.c \
+	tests/stopping.h \
+	tests/test_stop_limits.c
+tests_test_stop_limits_CPPFLAGS = $(test_cppflags)
+tests_test_stop_limits_LDADD = $(null_libs)
+tests_test_stop_signals_SOURCES =  \
+	tests/stopping.c \
+	tests/stopping.h \
+	tests/test_stop_signals.c
+tests_test_stop_signals_CPPFLAGS = $(test_cppflags)
+tests_test_stop_signals_LDADD = $(null_libs)
+tests_test_suspects_CPPFLAGS = $(test_cppflags)
+tests_test_suspects_LDADD = $(null_libs)
+tests_test_tracking_SOURCES =  \
+	tests/watched.c \
+	tests/watched.h \
+	tests/test_tracking.c
+tests_test_tracking_CPPFLAGS = $(test_cppflags)
+tests_test_tracking_LDADD = $(null_libs)
+tests_test_tracking_end_SOURCES =  \
+	tests/watched.c \
+	tests/watched.h \
+	tests/refuse.h \
+	tests/test_tracking_end.c
+tests_test_tracking_end_CPPFLAGS = $(test_cppflags)
+tests_test_tracking_end_LDADD = $(null_libs)
+tests_test_tracking_sound_SOURCES =  \
+	tests/watched.c \
+	tests/watched.h \
+	tests/test_tracking_sound.c
+tests_test_tracking_sound_CPPFLAGS = $(test_cppflags)
+tests_test_tracking_sound_LDADD = $(null_libs)
+
+if HAVE_ASAN
+sweep_test_programs += \
+	tests/test_layout_list_asan \
+	tests/test_scan_asan \
+	tests/test_suspects_asan
+tests_test_layout_list_asan_SOURCES = tests/layout_look.h tests/test_layout_list.c
+tests_test_layout_list_asan_CPPFLAGS = $(test_cppflags)
+tests_test_layout_list_asan_CFLAGS = $(AM_CFLAGS) $(ASAN_CFLAGS)
+tests_test_layout_list_asan_LDADD = $(asan_libs)
+tests_test_scan_asan_SOURCES = tests/test_scan.c
+tests_test_scan_asan_CPPFLAGS = $(test_cppflags)
+tests_test_scan_asan_CFLAGS = $(AM_CFLAGS) $(ASAN_CFLAGS)
+tests_test_scan_asan_LDADD = $(asan_libs)
+tests_test_suspects_asan_SOURCES = tests/test_suspects.c
+tests_test_suspects_asan_CPPFLAGS = $(test_cppflags)
+tests_test_suspects_asan_CFLAGS = $(AM_CFLAGS) $(ASAN_CFLAGS)
+tests_test_suspects_asan_LDADD = $(asan_libs)
+endif
+
+check_LTLIBRARIES += libtest-hide.la tests/hide_library.la
+libtest_hide_la_SOURCES = \
+	tests/hide.c tests/hide.h \
+	tests/hide_find.c \
+	tests/hide_keeper.c \
+	tests/hide_spin.c
+libtest_hide_la_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
+# libtool makes a shared library of it only if it is told where it would be installed.
+tests_hide_library_la_SOURCES = tests/hide_library.c
+tests_hide_library_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared \
+	-rpath $(abs_builddir)/tests
+hide_cppflags = $(test_cppflags) $(GC_CFLAGS) \
+	-DHIDE_LIBRARY='"$(abs_builddir)/tests/.libs/hide_library.so"'
+hide_libs = libtest-hide.la $(test_libs)
+
+sweep_test_programs += \
+	tests/test_hide_collector \
+	tests/test_hide_memory \
+	tests/test_hide_regions \
+	tests/test_hide_threads \
+	tests/test_moving
+tests_test_hide_collector_CPPFLAGS = $(hide_cppflags)
+tests_test_hide_collector_LDADD = $(hide_libs)
+tests_test_hide_memory_CPPFLAGS = $(hide_cppflags)
+tests_test_hide_memory_LDADD = $(hide_libs)
+tests_test_hide_regions_CPPFLAGS = $(hide_cppflags)
+tests_test_hide_regions_LDADD = $(hide_libs)
+tests_test_hide_threads_CPPFLAGS = $(hide_cppflags)
+tests_test_hide_threads_LDADD = $(hide_libs)
+tests_test_moving_SOURCES =  \
+	tests/hide_mover.c \
+	tests/hide_mover.h \
+	tests/test_moving.c
+tests_test_moving_CPPFLAGS = $(hide_cppflags)
+tests_test_moving_LDADD = $(hide_libs)
+
+check_PROGRAMS += $(sweep_test_programs)
+TESTS += $(sweep_test_programs)
+endif
+
+# The models say why it is sound.
+TESTS += tests/run-models
+EXTRA_DIST += \
+	tests/run-models \
+	doc/model/README.md \
+	doc/model/snapshot.pml \
+	doc/model/sweep.pml \
+	doc/model/verdict.pml \
+	doc/model/world.pml
+
 # ------------------------------------------------------------------- failures and stress
 #
 # test_failures counts and fails the calls that foster makes of these functions: the list and
