@@ -88,6 +88,7 @@ EXTRA_DIST += \
 foster_boehm_sources = \
 	lib/gc/boehm.c \
 	lib/gc/event.c lib/gc/event.h \
+	lib/gc/headers.c \
 	lib/gc/holder.c \
 	lib/gc/known.c lib/gc/known.h \
 	lib/gc/leak.c lib/gc/leak.h \

@@ -106,6 +106,18 @@ bool gc_object_marked(uintptr_t object);
 /* Is the byte at addr in its heap, in an object or a free block's first?  Any context. */
 bool gc_owns(uintptr_t addr);
 
+/*
+ * Is the word at addr in the header that the collector keeps of that object of ours?  What lies on the
+ * same page is the collector's own, then: see gc_headers_note().  Context: as gc_holder().
+ */
+bool gc_header_is_of(uintptr_t addr, uintptr_t object);
+
+/* Remembers the page of such a header.  Context: one thread at a time. */
+void gc_headers_note(uintptr_t addr);
+
+/* Is addr on a page that is known to hold headers?  Nothing there is a pointer.  Any context. */
+bool gc_is_header(uintptr_t addr);
+
 /* Calls fn(arg) with the collector's lock held.  Context: a thread, no lock of ours. */
 void gc_locked(void (*fn)(void *arg), void *arg) _nonnull_(1);
 

@@ -144,6 +144,20 @@ enum gc_holder gc_holder(_unused_ uintptr_t addr, _unused_ uintptr_t floor, uint
 	return GC_HOLDER_FOREIGN;
 }
 
+bool gc_header_is_of(_unused_ uintptr_t addr, _unused_ uintptr_t object)
+{
+	return false;
+}
+
+void gc_headers_note(_unused_ uintptr_t addr)
+{
+}
+
+bool gc_is_header(_unused_ uintptr_t addr)
+{
+	return false;
+}
+
 bool gc_object_marked(_unused_ uintptr_t object)
 {
 	return false;

@@ -2,6 +2,7 @@
 #include "track/evidence.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 
 #include "gc/gc.h"
 
@@ -10,8 +11,15 @@
 #define NOTES_PER_SUSPECT 8u
 #define NOTES_LEAST 4096u
 #define DEAD_ROOM 4096u
+#define HEADERS_PAGE ((uintptr_t)4096)
 
 #define IN_UNMARKED UINT32_MAX
+
+/* A page has ten and more. */
+static uint32_t headers_for(uint32_t suspects)
+{
+	return 1024 + suspects / 8;
+}
 
 static uint32_t notes_for(uint32_t suspects)
 {
@@ -24,6 +32,7 @@ size_t evidence_bytes(uint32_t suspects)
 
 	return 2 * (suspects + alignment) +
 	       2 * (notes_for(suspects) * sizeof(struct evidence_note) + alignment) +
+	       headers_for(suspects) * sizeof(uintptr_t) + alignment +
 	       DEAD_ROOM * sizeof(struct evidence_dead) + alignment;
 }
 
@@ -40,10 +49,12 @@ int evidence_init(struct evidence *e, const struct suspects *suspects, evidence_
 		.early = scratch_take(shared, room * sizeof(struct evidence_note)),
 		.late = scratch_take(shared, room * sizeof(struct evidence_note)),
 		.room = room,
+		.headers = scratch_take(shared, headers_for(suspects->capacity) * sizeof(uintptr_t)),
 		.dead = scratch_take(shared, DEAD_ROOM * sizeof(struct evidence_dead)),
 		.dead_room = DEAD_ROOM,
 	};
-	return e->kept && e->tally && e->early && e->late && e->dead ? 0 : -ENOMEM;
+	return e->kept && e->tally && e->early && e->late && e->headers && e->dead ? 0 :
+										     -ENOMEM;
 }
 
 static void keep(struct evidence *e, uint32_t index, enum evidence_place place)
@@ -100,6 +111,20 @@ static void judge_in_region(struct evidence *e, uintptr_t region, uintptr_t at, 
 		note_late(e, at, index, holder);
 }
 
+/* Of neighbours there is one page in a row. */
+static void look_for_header(struct evidence *e, const struct layout_entry *entry, uintptr_t at,
+			    uintptr_t object)
+{
+	uintptr_t page = at - at % HEADERS_PAGE;
+
+	if (entry->kind != LAYOUT_PRIVATE || !(entry->prot & PROT_READ) || gc_is_header(at) ||
+	    e->headers_count == headers_for(e->suspects->capacity) ||
+	    (e->headers_count && e->headers[e->headers_count - 1] == page))
+		return;
+	if (gc_header_is_of(at, object))
+		e->headers[e->headers_count++] = page;
+}
+
 void evidence_judge(struct evidence *e, const struct layout_entry *entry, uintptr_t at,
 		    uint32_t index)
 {
@@ -107,6 +132,10 @@ void evidence_judge(struct evidence *e, const struct layout_entry *entry, uintpt
 
 	if (e->kept[index] || is_dead(e, at))
 		return;
+	if (e->suspects->list[index].number == EVIDENCE_HEADER) {
+		look_for_header(e, entry, at, e->suspects->list[index].start);
+		return;
+	}
 	region = e->owner(at);
 	if (region) {
 		judge_in_region(e, region, at, index);
@@ -122,6 +151,8 @@ void evidence_judge(struct evidence *e, const struct layout_entry *entry, uintpt
 		note_late(e, object, index, IN_UNMARKED);
 		break;
 	case GC_HOLDER_FOREIGN:
+		if (entry->kind == LAYOUT_PRIVATE && gc_is_header(at))
+			break;
 		keep(e, index, entry->kind == LAYOUT_SHARED ? EVIDENCE_SHARED : EVIDENCE_MEMORY);
 		break;
 	}
@@ -161,6 +192,8 @@ static bool pass(struct evidence *e)
 
 void evidence_close(struct evidence *e)
 {
+	for (uint32_t i = 0; i < e->headers_count; i++)
+		gc_headers_note(e->headers[i]);
 	while (pass(e))
 		;
 }

@@ -10,6 +10,7 @@
  *   in a marked object             the suspect is kept
  *   in an unmarked object          nothing, unless the collector marks the object for a finalizer
  *   in free memory of the collector    nothing
+ *   in a header of the collector's     nothing
  *   anywhere else, or a register   the suspect is kept
  *
  * Where there is no room to note a word, its suspect is kept.
@@ -43,6 +44,12 @@ enum evidence_place {
  */
 typedef uintptr_t evidence_owner_fn(uintptr_t at);
 
+/*
+ * The number of a suspect that is none: an object of the collector of ours, by its first byte, which
+ * nobody points to but the header that the collector keeps of it.  It shows where headers are.
+ */
+#define EVIDENCE_HEADER UINT32_MAX
+
 struct evidence_note {
 	uintptr_t at;
 	uint32_t index; /* of the suspect that it points into */
@@ -66,6 +73,9 @@ struct evidence {
 	struct evidence_note *late;
 	uint32_t late_count;
 	uint32_t room; /* of both */
+	/* pages of headers that were found, for gc_headers_note() */
+	uintptr_t *headers;
+	uint32_t headers_count;
 	struct evidence_dead *dead;
 	uint32_t dead_count;
 	uint32_t dead_room;
