@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "os/procfile.h"
 #include "os/raw.h"
+#include "os/vm.h"
 
 #define SMAPS "/proc/self/smaps"
 
@@ -29,16 +30,18 @@ struct record {
 
 /*
  * In memory of its own, for the reading may happen beside a thread that holds malloc's
- * lock.
+ * lock.  Two of them from the start, that need no mapping later: where mappings or addresses
+ * run out, it is the sweep that makes room.
  */
 struct table {
 	size_t bytes;
 	size_t count;
 	struct record record[];
 };
-#define TABLE_BYTES ((size_t)64 << 10)
+#define TABLE_BYTES ((size_t)4 << 20) /* of addresses; for as many as Linux allows by default */
 
 static struct table *remembered;
+static struct table *other; /* for the next reading */
 static bool refused;
 
 static uintptr_t start_of(const struct record *r)
@@ -153,12 +156,6 @@ static int each_record(struct procfile *f, struct scratch *scratch, record_fn *f
 
 /* ------------------------------------------------------------------ remembering */
 
-static void table_free(struct table *t)
-{
-	if (t)
-		(void)raw(SYS_munmap, (uintptr_t)t, t->bytes);
-}
-
 /*
  * Not dumped: so it never merges with a neighbour, whose place would then look
  * different from what was read.
@@ -166,7 +163,7 @@ static void table_free(struct table *t)
 static struct table *table_new(void)
 {
 	long at = raw(SYS_mmap, 0, TABLE_BYTES, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, (uintptr_t)-1, 0);
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, (uintptr_t)-1, 0);
 	struct table *t = (struct table *)at;
 
 	if (at < 0)
@@ -174,6 +171,14 @@ static struct table *table_new(void)
 	(void)raw(SYS_madvise, (uintptr_t)at, TABLE_BYTES, MADV_DONTDUMP);
 	t->bytes = TABLE_BYTES;
 	return t;
+}
+
+/* Empties it, and gives back its memory but for the beginning. */
+static void table_empty(struct table *t)
+{
+	t->count = 0;
+	(void)raw(SYS_madvise, (uintptr_t)t + vm_page_size(), t->bytes - vm_page_size(),
+		  MADV_DONTNEED);
 }
 
 static bool table_grow(struct table **t)
@@ -206,7 +211,7 @@ static bool passes(int r)
 
 int smaps_learn(struct scratch *scratch)
 {
-	struct table *old = remembered, *t = table_new();
+	struct table *t = other ? other : table_new();
 	int r;
 
 	if (!t)
@@ -214,11 +219,13 @@ int smaps_learn(struct scratch *scratch)
 	r = each_record(&smaps_file, scratch, remember, &t);
 	fo_assert(r <= 0);
 	refused = !passes(r);
+	other = t;
 	if (r == 0) {
+		other = remembered;
 		remembered = t;
-		t = old;
 	}
-	table_free(t);
+	if (other)
+		table_empty(other);
 	return r;
 }
 
@@ -230,16 +237,20 @@ bool smaps_are_refused(void)
 void smaps_open(void)
 {
 	procfile_open(&smaps_file);
+	if (!other)
+		other = table_new();
+	if (!remembered && other) {
+		remembered = other;
+		other = table_new();
+	}
 }
 
 void smaps_after_fork(void)
 {
-	struct table *old = remembered;
-
 	procfile_close(&smaps_file);
 	refused = false;
-	remembered = NULL;
-	table_free(old);
+	if (remembered)
+		table_empty(remembered);
 }
 
 /* ------------------------------------------------------------------ recalling */

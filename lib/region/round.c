@@ -13,6 +13,7 @@
 #include "region/region.h"
 #include "region/registry.h"
 #include "region/stats.h"
+#include "track/overlay.h"
 #include "track/sweep.h"
 
 #define GET(member) atomic_load_explicit(&(member), memory_order_relaxed)
@@ -68,15 +69,20 @@ static uintptr_t owner_of(uintptr_t at)
 
 static bool is_doubted(uint32_t number)
 {
-	enum life_state state = life_state(life_get(&region_at(number)->life));
+	const struct region *r = region_at(number);
+	enum life_state state = life_state(life_get(&r->life));
 
-	return state == LIFE_DOUBTED || state == LIFE_FADING;
+	return (state == LIFE_DOUBTED || state == LIFE_FADING) &&
+	       (GET(r->in_place) || !round_trusts_sign());
 }
 
-/* The doubts of the collector: each was in the queue, and is in it no more. */
+/*
+ * The doubts of the collector: each was in the queue, and is in it no more.  Where its sign alone
+ * decides the queue is the reaper's, and only regions in place are swept for.
+ */
 static void empty_queue(void)
 {
-	uint32_t number = doubt_take_all();
+	uint32_t number = round_trusts_sign() ? 0 : doubt_take_all();
 
 	while (number) {
 		uint32_t next = GET(region_at(number)->next);
@@ -111,18 +117,23 @@ static uint32_t count_candidates(void)
 	return n;
 }
 
+static void add_suspect(struct sweep *s, uint32_t number)
+{
+	const struct region *r = region_at(number);
+	uintptr_t user = region_base(r) + GET(r->delta);
+
+	sweep_add(s, user, user + GET(r->len), number);
+	if (!GET(r->in_place))
+		sweep_add_object(s, overlay_object(region_base(r)));
+}
+
 static void add_suspects(struct sweep *s, uint32_t end)
 {
 	for (uint32_t number = 1; number < end; number++) {
-		const struct region *r = region_at(number);
-		uintptr_t user;
-
-		if (s->suspects.count == s->suspects.capacity)
+		if (s->suspects.count + 2 > s->suspects.capacity)
 			return; /* what is newer waits for the next round */
-		if (!is_suspect(number))
-			continue;
-		user = region_base(r) + GET(r->delta);
-		sweep_add(s, user, user + GET(r->len), number);
+		if (is_suspect(number))
+			add_suspect(s, number);
 	}
 }
 
@@ -153,27 +164,31 @@ static void count_kept(enum evidence_place place)
 	}
 }
 
-/* 0, or an errno of the kernel's, which would not release one. */
-static int apply(struct sweep *s, uint32_t i)
+static void apply(struct sweep *s, uint32_t i)
 {
 	uint32_t number = s->suspects.list[i].number;
 	enum evidence_place place = sweep_kept(s, i);
 
+	if (number == EVIDENCE_HEADER)
+		return;
 	FOSTER_SYNC("settle");
-	if (place == EVIDENCE_NONE && region_condemn(number, s->cycle))
-		return region_release(number);
+	if (place == EVIDENCE_NONE && region_condemn(number, s->cycle)) {
+		/* What the kernel will not release is in the queue again. */
+		(void)!region_release(number);
+		return;
+	}
 	if (place != EVIDENCE_NONE) {
 		count_kept(place);
 		region_spare(number);
 	}
 	region_acquit(number);
-	return 0;
 }
 
 static void acquit_all(struct sweep *s)
 {
 	for (uint32_t i = 0; i < s->suspects.count; i++)
-		region_acquit(s->suspects.list[i].number);
+		if (s->suspects.list[i].number != EVIDENCE_HEADER)
+			region_acquit(s->suspects.list[i].number);
 }
 
 static void count_round(const struct sweep *s, int err)
@@ -185,25 +200,17 @@ static void count_round(const struct sweep *s, int err)
 	swapped_out = s->reader.swapped ? swapped_out + 1 : 0;
 }
 
-static int decide(struct sweep *s)
+/* -EAGAIN: nothing was decided; -EBUSY: not even tried. */
+static int conclude(struct sweep *s, int err)
 {
-	int err, refused = 0;
-
-	s->reader.fault_in = swapped_out >= SWAPPED_OUT_MOST;
-	err = sweep_decide(s, sweep_way());
-	if (err == -EBUSY) {
-		acquit_all(s);
-		return err;
-	}
-	count_round(s, err);
+	if (err != -EBUSY)
+		count_round(s, err);
 	if (err) {
 		acquit_all(s);
-		return err == -EAGAIN ? err : -EAGAIN;
+		return err == -EBUSY ? err : -EAGAIN;
 	}
 	for (uint32_t i = 0; i < s->suspects.count; i++)
-		if (apply(s, i))
-			refused = -ENOMEM;
-	(void)refused; /* it is in the queue again */
+		apply(s, i);
 	return 0;
 }
 
@@ -220,20 +227,27 @@ static int run_round(void)
 	/* Static: it names the scratch that holds addresses, and is no evidence itself. */
 	static struct sweep sweep;
 	uint32_t candidates, end = region_numbers_end();
+	bool again;
 	int err;
 
 	empty_queue();
 	candidates = count_candidates();
 	if (!candidates)
 		return 0;
-	err = sweep_begin(&sweep, candidates, owner_of);
-	if (err) {
-		round_drop_doubts();
-		return err;
-	}
-	add_suspects(&sweep, end);
-	err = sweep.suspects.count ? decide(&sweep) : 0;
-	sweep_end(&sweep);
+	do {
+		err = sweep_begin(&sweep, 2 * candidates, owner_of);
+		if (err) {
+			round_drop_doubts();
+			return err;
+		}
+		add_suspects(&sweep, end);
+		sweep.reader.fault_in = swapped_out >= SWAPPED_OUT_MOST;
+		err = sweep.suspects.count ? sweep_decide(&sweep, sweep_way()) : 0;
+		again = err == -ENOMEM && sweep_grow();
+		if (!again && sweep.suspects.count)
+			err = conclude(&sweep, err);
+		sweep_end(&sweep);
+	} while (again);
 	return err;
 }
 

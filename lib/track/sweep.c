@@ -17,7 +17,7 @@
 #include "os/thread.h"
 #include "os/vm.h"
 
-#define OWN_LEAST ((size_t)3 << 20) /* touched only as far as it is used */
+#define OWN_LEAST ((size_t)8 << 20) /* touched only as far as it is used */
 #define OWN_MOST ((size_t)128 << 20)
 #define SHARED_LEAST ((size_t)1 << 20)
 #define KEEP_MOST ((size_t)16 << 20) /* kept between rounds */
@@ -54,10 +54,21 @@ static size_t own_bytes = OWN_LEAST; /* grows when it was too little */
 static int open_scratch(struct scratch *kept, size_t bytes,
 			int (*open)(struct scratch *, size_t))
 {
+	struct scratch larger;
+	int err;
+
 	if (kept->size >= bytes)
 		return 0;
-	scratch_close(kept);
-	return open(kept, bytes);
+	err = open(&larger, bytes);
+	if (err && kept->size) { /* perhaps there is room without it */
+		scratch_close(kept);
+		err = open(&larger, bytes);
+	}
+	if (!err) {
+		scratch_close(kept);
+		*kept = larger;
+	}
+	return err;
 }
 
 static void put_scratch(struct scratch *kept)
@@ -436,6 +447,11 @@ void sweep_add(struct sweep *s, uintptr_t start, uintptr_t end, uint32_t number)
 	suspects_add(&s->suspects, start, end, number);
 }
 
+void sweep_add_object(struct sweep *s, uintptr_t object)
+{
+	suspects_add(&s->suspects, object, object + 1, EVIDENCE_HEADER);
+}
+
 void sweep_end(struct sweep *s)
 {
 	put_scratch(&kept_own);
@@ -573,9 +589,18 @@ int sweep_decide(struct sweep *s, enum sweep_way way)
 	}
 	if (!err)
 		evidence_close(s->evidence);
-	if (err == -ENOMEM && own_bytes < OWN_MOST)
-		own_bytes *= 2;
 	return err;
+}
+
+bool sweep_grow(void)
+{
+	if (own_bytes >= OWN_MOST)
+		return false;
+	own_bytes *= 2;
+	if (open_scratch(&kept_own, own_bytes, scratch_open) == 0)
+		return true;
+	own_bytes /= 2;
+	return false;
 }
 
 enum evidence_place sweep_kept(const struct sweep *s, uint32_t i)

@@ -22,6 +22,7 @@
 #define FOSTER_TRACK_SWEEP_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -43,7 +44,6 @@ struct sweep_watched {
 
 struct sweep {
 	enum sweep_way way;
-	bool fault_in;	       /* read what is swapped out: it was left out too often */
 	pid_t process;
 	pid_t owner;	     /* the thread that asks; it waits in at_marked() ... */
 	uintptr_t owner_sp;  /* ... and nothing below here on its stack is of anybody else */
@@ -77,6 +77,9 @@ int sweep_begin(struct sweep *s, uint32_t capacity, evidence_owner_fn *owner) _m
 /* [start, end) of that number is in doubt. */
 void sweep_add(struct sweep *s, uintptr_t start, uintptr_t end, uint32_t number) _nonnull_all_;
 
+/* The collector's object behind a region: shows where the collector keeps headers. */
+void sweep_add_object(struct sweep *s, uintptr_t object) _nonnull_all_;
+
 /*
  * Collects, and decides.  0, or why nothing was decided: -EBUSY as gc_collect(); -EAGAIN the moment did
  * not come, or something could not be known this time (a swapped page); -EPERM, -ETIMEDOUT: a
@@ -89,5 +92,8 @@ int sweep_decide(struct sweep *s, enum sweep_way way) _must_check_ _nonnull_all_
 enum evidence_place sweep_kept(const struct sweep *s, uint32_t i) _nonnull_all_;
 
 void sweep_end(struct sweep *s) _nonnull_all_;
+
+/* Between a sweep_decide() that returned -ENOMEM and sweep_end().  True: worth another try. */
+bool sweep_grow(void) _must_check_;
 
 #endif
