@@ -88,6 +88,21 @@ static void say(const char *when, const struct figures *f)
 		 f->heap >> 10);
 }
 
+static void say_stats(uint64_t ms)
+{
+	const struct foster_stats s = stats_now();
+
+	test_say("%lu ms, %lu collections, throttled %lu, %lu rounds, %lu undecided",
+		 (unsigned long)ms, (unsigned long)s.asked, (unsigned long)s.throttled,
+		 (unsigned long)s.rounds, (unsigned long)s.undecided);
+	test_say("%lu regions, doubted %lu, kept %lu, in memory %lu, for lack of room %lu, "
+		 "swept %lu MiB, paused %lu ms",
+		 (unsigned long)s.regions, (unsigned long)s.doubted, (unsigned long)s.kept,
+		 (unsigned long)s.kept_memory, (unsigned long)s.kept_full,
+		 (unsigned long)(s.swept_bytes >> 20),
+		 (unsigned long)(s.paused_us / 1000));
+}
+
 /* The first rounds settle the pool and the heap; from there on nothing may grow. */
 static void check_flat(make_fn *make, size_t bytes, size_t warm_up, size_t count)
 {
@@ -104,9 +119,7 @@ static void check_flat(make_fn *make, size_t bytes, size_t warm_up, size_t count
 	most = highest(make, bytes, count);
 	say("at first", &before);
 	say("later", &most);
-	test_say("%lu ms, %lu collections, throttled %lu",
-		 (unsigned long)(now_ms() - start), (unsigned long)stats_now().asked,
-		 (unsigned long)stats_now().throttled);
+	say_stats(now_ms() - start);
 	assert_true(most.mappings < 20000);
 	assert_true(most.mappings <= before.mappings * 2 + 1000);
 	assert_true(most.size_kib <= before.size_kib + room_kib);

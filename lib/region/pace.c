@@ -23,10 +23,14 @@
 #define FAST_NS 20000ull   /* a region; who makes them faster waits for each collection */
 #define SCARCE_REGIONS 64u /* since the last collection, at which they wait when mappings are scarce */
 
-/* Since the last collection; reset by whoever notices that there was one. */
-static _Atomic uint32_t cycle;
+/*
+ * Since the last round began.  Collections of the host's bring doubts, not room; but where their
+ * sign alone decides, they count too, and whoever notices one begins anew.
+ */
 static _Atomic size_t regions_since;
 static _Atomic size_t bytes_since;
+static _Atomic uint32_t cycle;
+static bool sign_decides;
 static _Atomic uint64_t first_since; /* clock_ns() of the first of them */
 
 /* Computed after each collection of ours from what lives. */
@@ -41,6 +45,8 @@ static _Atomic unsigned int opt_budget;
 static _Atomic size_t max_mappings;
 
 /* The reaper's own. */
+static size_t regions_before; /* of regions_since, when the round began */
+static size_t bytes_before;
 static uint32_t idle_cycle;
 static _Atomic uint64_t idle_since; /* clock_ns() of the last collection that was noticed */
 static uint64_t idle_cost;  /* of our last collection */
@@ -75,19 +81,26 @@ static size_t ranges_ceiling(void)
 	return (max_mappings - at_most(max_mappings, MAPPINGS_OF_HOST)) / MAPPINGS_PER_REGION;
 }
 
+static size_t less(uint64_t a, size_t b)
+{
+	return a > b ? (size_t)a - b : 0;
+}
+
 /*
- * Half of what lives, so that the cost of a collection spreads over as many new regions.
+ * Half of what survived, so that the cost of a round spreads over as many new regions.  What was made
+ * meanwhile is of the next.
  */
 static void compute_limits(void)
 {
 	size_t room = ranges_ceiling() - at_most(ranges_ceiling(), ranges_now());
-	size_t regions = at_least(opt_regions, stats_get(regions) / 2);
+	size_t regions =
+		at_least(opt_regions, less(stats_get(regions), regions_since) / 2);
 
 	regions = at_most(regions, at_least(room / 2, REGIONS_LEAST));
 	atomic_store_explicit(&regions_limit, regions, memory_order_relaxed);
 	atomic_store_explicit(&bytes_limit,
 			      at_least((size_t)opt_mib << MIB_SHIFT,
-				       stats_get(bytes) / 2),
+				       less(stats_get(bytes), bytes_since) / 2),
 			      memory_order_relaxed);
 }
 
@@ -98,6 +111,7 @@ void pace_start(const struct foster_options *opts)
 	opt_idle_ms = or_default(opts->idle_collect_ms, IDLE_MS_DEFAULT);
 	opt_budget = or_default(opts->idle_budget_permille, BUDGET_DEFAULT);
 	max_mappings = vm_max_mappings();
+	sign_decides = opts->sweep == FOSTER_SWEEP_OFF || gc_sees_all();
 	idle_since = clock_ns();
 	compute_limits();
 }
@@ -105,8 +119,11 @@ void pace_start(const struct foster_options *opts)
 /* Two threads may both notice; then a few regions are not counted, which only delays. */
 static void notice_collection(void)
 {
-	uint32_t now = gc_cycles();
+	uint32_t now;
 
+	if (!sign_decides)
+		return;
+	now = gc_cycles();
 	if (atomic_load_explicit(&cycle, memory_order_relaxed) == now)
 		return;
 	atomic_store_explicit(&cycle, now, memory_order_relaxed);
@@ -153,8 +170,18 @@ bool pace_fast(void)
 	return since_reached(1) && clock_ns() - first < regions * FAST_NS;
 }
 
-void pace_collected(uint64_t cost, bool released)
+void pace_collects(void)
 {
+	regions_before = regions_since;
+	bytes_before = bytes_since;
+}
+
+void pace_collected(uint64_t cost, bool decided, bool released)
+{
+	if (decided && !sign_decides) {
+		regions_since -= regions_before;
+		bytes_since -= bytes_before;
+	}
 	compute_limits();
 	idle_since = clock_ns();
 	idle_cycle = gc_cycles();

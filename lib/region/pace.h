@@ -40,11 +40,13 @@ bool pace_overrun(void);
 
 /* ---- for the reaper only */
 
+/* A round begins: what is made from here on is of the next. */
+void pace_collects(void);
+
 /*
- * A collection of foster's own ended; it took cost nanoseconds and released something or
- * not.
+ * It ended, or could not decide; it took cost nanoseconds and released something or not.
  */
-void pace_collected(uint64_t cost, bool released);
+void pace_collected(uint64_t cost, bool decided, bool released);
 
 /*
  * May a round be run for regions in doubt?  Not before the last has been paid for: rounds take a share of

@@ -165,12 +165,14 @@ static int64_t collect_once(bool all, bool signs)
 	uint64_t before = stats_get(released);
 	uint64_t start = clock_ns();
 	uint64_t released;
-	int err = collect_unless_refused(all, signs);
+	int err;
 
+	pace_collects();
+	err = collect_unless_refused(all, signs);
 	(void)settle_doubted();
 	(void)vm_spare_mappings();
 	released = stats_get(released) - before;
-	pace_collected(clock_ns() - start, released != 0);
+	pace_collected(clock_ns() - start, !err, released != 0);
 	atomic_fetch_add_explicit(&rounds, 1, memory_order_release);
 	futex_wake(&rounds);
 	return err ? err : (int64_t)released;
