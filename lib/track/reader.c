@@ -22,6 +22,7 @@ int reader_init(struct reader *r, const struct suspects *suspects, struct eviden
 		.suspects = suspects,
 		.evidence = evidence,
 		.buffer = scratch_take(scratch, READER_BUFFER),
+		.read_to = hide(0),
 	};
 	return r->buffer ? 0 : -ENOMEM;
 }
@@ -77,7 +78,7 @@ static void scan_span(void *arg)
 	struct span *span = arg;
 	struct reader *r = span->reader;
 	/* The pages before were read just now: a word may lie across. */
-	bool joined = !span->shift && r->read_to == span->start;
+	bool joined = !span->shift && reveal(r->read_to) == span->start;
 	/* Where only what was written is read, the neighbours hold something too. */
 	bool partly = r->partly && !span->shift && !r->entry->uffd;
 	uintptr_t before = joined || (partly && span->start > r->entry->start) ? STEP : 0;
@@ -138,7 +139,7 @@ void reader_read_run(struct reader *r, const struct layout_entry *entry, uintptr
 		scan_guarded(r, start, end);
 	else
 		scan_peeked(r, start, end);
-	r->read_to = readable ? end : 0;
+	r->read_to = hide(readable ? end : 0);
 }
 
 /* ------------------------------------------------------------------ one mapping */

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/attributes.h"
+#include "base/hidden.h"
 #include "os/layout.h"
 #include "os/pages.h"
 #include "os/scratch.h"
@@ -27,7 +28,7 @@ struct reader {
 	bool partly;   /* runs are not all that holds something, but what was written */
 	/* of the moment */
 	const struct layout_entry *entry; /* in which a run lies */
-	uintptr_t read_to;		  /* the end of the last run */
+	hidden_addr read_to;		  /* the end of the last run: a region may begin there */
 	uint64_t bytes;			  /* that were read */
 	bool swapped;			  /* a page was left out since it was on a disk */
 };

@@ -333,7 +333,7 @@ static void read_copy(void *arg)
 	int err = layout_is_copied(&s->layout, &s->own);
 
 	s->reader.copy = true;
-	s->reader.read_to = 0;
+	s->reader.read_to = hide(0);
 	for (size_t i = 0; i < s->layout.count && !err; i++) {
 		const struct layout_entry *entry = &s->layout.entry[i];
 
