@@ -2,7 +2,7 @@
 # The benchmarks, in the order of `make bench`; what they print is one table.
 
 bench_programs = bench/bench_load bench/bench_churn bench/bench_file bench/bench_pause \
-	bench/bench_memory
+	bench/bench_memory bench/bench_sweep bench/bench_adopt
 bench_common = bench/bench.c bench/bench.h
 bench_libs = libfoster.la $(GC_LIBS) -lm
 
@@ -23,3 +23,9 @@ bench_bench_memory_CPPFLAGS = $(AM_CPPFLAGS) $(GC_CFLAGS)
 bench_bench_memory_LDADD = $(bench_libs)
 bench_bench_file_SOURCES = bench/bench_file.c $(bench_common)
 bench_bench_file_LDADD = $(bench_libs)
+bench_bench_sweep_SOURCES = bench/bench_sweep.c $(bench_common)
+bench_bench_sweep_CPPFLAGS = $(AM_CPPFLAGS) $(GC_CFLAGS)
+bench_bench_sweep_LDADD = $(bench_libs) -lpthread
+bench_bench_adopt_SOURCES = bench/bench_adopt.c $(bench_common)
+bench_bench_adopt_CPPFLAGS = $(AM_CPPFLAGS) $(GC_CFLAGS)
+bench_bench_adopt_LDADD = $(bench_libs)
