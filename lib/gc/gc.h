@@ -94,11 +94,21 @@ enum gc_holder {
 };
 
 /*
+ * Memory that was found to be none of its heap: many words of one mapping ask the same.  All zero
+ * at first; good for the questions of one moment.
+ */
+struct gc_foreign {
+	uintptr_t start;
+	uintptr_t end;
+};
+
+/*
  * floor: the start of the mapping that addr is in; object: out, the object's base or 0.
  * Context: at one of the two moments, or in gc_locked(); also from another process that shares, or has
  * a copy of, this one's memory.
  */
-enum gc_holder gc_holder(uintptr_t addr, uintptr_t floor, uintptr_t *object) _nonnull_(3);
+enum gc_holder gc_holder(uintptr_t addr, uintptr_t floor, struct gc_foreign *foreign,
+			 uintptr_t *object) _nonnull_(3, 4);
 
 /* Is there still such an object, and marked?  Context: the same. */
 bool gc_object_marked(uintptr_t object);

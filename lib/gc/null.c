@@ -138,7 +138,8 @@ int gc_decide(gc_moment_fn *marked, gc_moment_fn *reclaimed, void *arg)
 	return collect(marked, reclaimed, arg);
 }
 
-enum gc_holder gc_holder(_unused_ uintptr_t addr, _unused_ uintptr_t floor, uintptr_t *object)
+enum gc_holder gc_holder(_unused_ uintptr_t addr, _unused_ uintptr_t floor,
+			 _unused_ struct gc_foreign *foreign, uintptr_t *object)
 {
 	*object = 0;
 	return GC_HOLDER_FOREIGN;

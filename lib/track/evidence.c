@@ -141,7 +141,7 @@ void evidence_judge(struct evidence *e, const struct layout_entry *entry, uintpt
 		judge_in_region(e, region, at, index);
 		return;
 	}
-	switch (gc_holder(at, entry->start, &object)) {
+	switch (gc_holder(at, entry->start, &e->foreign, &object)) {
 	case GC_HOLDER_VACANT:
 		break;
 	case GC_HOLDER_MARKED:

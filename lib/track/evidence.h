@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "base/attributes.h"
+#include "gc/gc.h"
 #include "os/layout.h"
 #include "os/scratch.h"
 #include "track/suspects.h"
@@ -79,6 +80,7 @@ struct evidence {
 	struct evidence_dead *dead;
 	uint32_t dead_count;
 	uint32_t dead_room;
+	struct gc_foreign foreign; /* of the moment at which words are judged */
 };
 
 /*
