@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 
@@ -157,11 +158,24 @@ static bool accepts(int fd, uint64_t categories)
 	return raw(SYS_ioctl, (uintptr_t)fd, SCAN, (uintptr_t)&arg) == 0;
 }
 
-uint64_t pagemap_knows(int fd)
+static uint64_t ask_what_is_known(int fd)
 {
 	if (accepts(fd, FIRST_CATEGORIES | PAGEMAP_GUARD))
 		return FIRST_CATEGORIES | PAGEMAP_GUARD;
 	return accepts(fd, FIRST_CATEGORIES) ? FIRST_CATEGORIES : 0;
+}
+
+uint64_t pagemap_knows(int fd)
+{
+	/* What the kernel knew once it goes on knowing; asked for each mapping. */
+	static _Atomic uint64_t known;
+	uint64_t k = atomic_load_explicit(&known, memory_order_relaxed);
+
+	if (!k) {
+		k = ask_what_is_known(fd);
+		atomic_store_explicit(&known, k, memory_order_relaxed);
+	}
+	return k;
 }
 
 int pagemap_scan(int fd, uintptr_t start, uintptr_t end, const struct pagemap_question *q,

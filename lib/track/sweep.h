@@ -57,6 +57,8 @@ struct sweep {
 	struct tracking tracking;
 	struct sweep_watched *watched;
 	size_t watched_count;
+	uint32_t *held;	    /* of small mappings in a row */
+	uint64_t unwatched; /* bytes in mappings that are not worth watching */
 	struct layout layout;
 	const struct stop *stop; /* in the pause */
 	struct snapshot snapshot;
