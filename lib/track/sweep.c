@@ -234,7 +234,7 @@ static int watch_all(struct sweep *s)
 
 static void read_until_little_is_written(struct sweep *s)
 {
-	uint64_t before = UINT64_MAX;
+	uint64_t before = s->reader.bytes;
 
 	for (int i = 0; i < PASSES_MOST; i++) {
 		uint64_t written;
