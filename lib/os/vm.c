@@ -231,6 +231,30 @@ void vm_discard(uintptr_t addr, size_t len)
 	(void)madvise((void *)addr, len, MADV_DONTNEED);
 }
 
+/*
+ * Half of a pointer that is left over, and an integer that was written over its other half, make a
+ * pointer into anything that lies within 4 GiB of the old one.  What is nearly as large as that would never go
+ * if it lay among libraries and stacks: it gets windows of 4 GiB of its own.
+ */
+#define WINDOW_SHIFT 32u
+#define LARGE ((size_t)1 << 30)
+#define WINDOWS_FIRST 0x2000u /* far below what the kernel chooses, far above the heap of brk() */
+#define WINDOWS 0x2000u
+
+/* A hint: where it is taken the kernel puts it elsewhere. */
+static uintptr_t lonely_address(size_t room)
+{
+	static _Atomic uint32_t used;
+	uint32_t windows = (uint32_t)(room >> WINDOW_SHIFT) + 1;
+	/* As random as the addresses of this program are. */
+	uint32_t random = (uint32_t)((uintptr_t)&used / vm_page_size());
+
+	if (room < LARGE || windows >= WINDOWS)
+		return 0;
+	random += atomic_fetch_add_explicit(&used, windows, memory_order_relaxed);
+	return (uintptr_t)(WINDOWS_FIRST + random % WINDOWS) << WINDOW_SHIFT;
+}
+
 int vm_map_apart(size_t len, size_t align, const struct vm_what *what, uintptr_t *addr)
 {
 	size_t page = vm_page_size();
@@ -240,7 +264,8 @@ int vm_map_apart(size_t len, size_t align, const struct vm_what *what, uintptr_t
 
 	if (room < len)
 		return -ENOMEM;
-	base = (uintptr_t)mmap(NULL, room, PROT_NONE, FORBIDDEN_FLAGS, -1, 0);
+	base = (uintptr_t)mmap((void *)lonely_address(room), room, PROT_NONE, FORBIDDEN_FLAGS, -1,
+			       0);
 	if (base == (uintptr_t)MAP_FAILED)
 		return -errno;
 	at = align ? base + (((uintptr_t)what->off - base) & (align - 1)) : base;
