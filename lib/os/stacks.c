@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <sys/auxv.h>
 
 #include "os/thread.h"
 
@@ -116,6 +117,12 @@ void stacks_after_fork(void)
 			atomic_store(&slots[i].tid, ENDED);
 	if (mine)
 		atomic_store(&mine->tid, thread_tid());
+}
+
+/* The kernel has put 16 random bytes there, above all frames. */
+uintptr_t stacks_main(void)
+{
+	return (uintptr_t)getauxval(AT_RANDOM);
 }
 
 bool stacks_of(pid_t tid, uintptr_t *low, uintptr_t *high)

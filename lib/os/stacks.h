@@ -29,6 +29,9 @@ void stacks_ended(bool (*readable)(uintptr_t addr, void *arg),
 /* Does a stack that is noted lie in [start, end)? */
 bool stacks_overlap(uintptr_t start, uintptr_t end);
 
+/* An address in the stack of the main thread, whether that is noted or not; 0: not known. */
+uintptr_t stacks_main(void);
+
 /* The bounds of a thread's stack.  False: not known.  Any context, no lock. */
 bool stacks_of(pid_t tid, uintptr_t *low, uintptr_t *high) _nonnull_all_;
 

@@ -9,6 +9,7 @@
 #include "base/attributes.h"
 #include "base/result.h"
 #include "gc/gc.h"
+#include "os/stacks.h"
 #include "os/thread.h"
 #include "region/core.h"
 
@@ -61,6 +62,8 @@ static int attach(void)
 	if (r)
 		gc_thread_leave();
 	attached = r == 0;
+	if (attached)
+		stacks_note();
 	return r;
 }
 

@@ -11,6 +11,7 @@
 #include "base/sync.h"
 #include "gc/gc.h"
 #include "os/maps.h"
+#include "os/stacks.h"
 #include "os/thread.h"
 #include "os/vm.h"
 #include "region/callback.h"
@@ -164,6 +165,7 @@ FOSTER_EXPORT int foster_init(const struct foster_options *opts)
 	struct foster_options mine;
 	int r;
 
+	stacks_note();
 	if (!opts)
 		return result(core_ready());
 	r = sized_in(&mine, sizeof(mine), opts, OPTIONS_V1);

@@ -44,9 +44,16 @@ static bool in_collector_heap(uintptr_t start, uintptr_t end)
 	return gc_owns(end - 1);
 }
 
+static bool is_main_stack(const struct maps_entry *entry)
+{
+	uintptr_t main = stacks_main();
+
+	return main >= entry->start && main < entry->end;
+}
+
 /*
  * What the kernel has there.  Several mappings in a row are one region, of which nobody can say
- * later whether it is still the same.  -EFAULT: a part is not mapped.
+ * later whether it is still the same.  -EFAULT: a part is not mapped; -EPERM: it is a stack.
  */
 static int look_at(uintptr_t start, uintptr_t end, struct region_facts *facts)
 {
@@ -60,10 +67,13 @@ static int look_at(uintptr_t start, uintptr_t end, struct region_facts *facts)
 	facts->prot = entry.prot;
 	if (entry.end >= end)
 		facts->identity = identity_of(start);
-	while (entry.end < end)
+	while (!is_main_stack(&entry)) {
+		if (entry.end >= end)
+			return 0;
 		if (maps_at(entry.end, &entry))
 			return -EFAULT;
-	return 0;
+	}
+	return -EPERM;
 }
 
 static int adopt(uintptr_t start, size_t len, struct region_facts *facts)
