@@ -20,6 +20,9 @@ libtest_support_la_SOURCES = $(test_support_sources)
 libtest_support_la_CPPFLAGS = $(test_cppflags)
 
 core_test_programs = \
+	tests/test_adopt \
+	tests/test_adopt_many \
+	tests/test_adopt_release \
 	tests/test_close \
 	tests/test_collect \
 	tests/test_copy \
@@ -46,6 +49,16 @@ core_test_programs = \
 	tests/test_stats \
 	tests/test_threads
 
+adopting_sources = tests/adopting.c tests/adopting.h
+tests_test_adopt_SOURCES = $(adopting_sources) tests/test_adopt.c
+tests_test_adopt_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
+tests_test_adopt_LDADD = $(test_libs)
+tests_test_adopt_many_SOURCES = $(adopting_sources) tests/test_adopt_many.c
+tests_test_adopt_many_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
+tests_test_adopt_many_LDADD = $(test_libs)
+tests_test_adopt_release_SOURCES = $(adopting_sources) tests/test_adopt_release.c
+tests_test_adopt_release_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
+tests_test_adopt_release_LDADD = $(test_libs)
 tests_test_close_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_close_LDADD = $(test_libs)
 tests_test_collect_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
