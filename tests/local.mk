@@ -317,7 +317,11 @@ tests_test_moving_LDADD = $(hide_libs)
 
 check_PROGRAMS += $(sweep_test_programs)
 TESTS += $(sweep_test_programs)
+
+# Without one of its steps the sweep does wrong, and a test says so.
+TESTS += tests/run-mutants
 endif
+EXTRA_DIST += tests/run-mutants
 
 # The models say why it is sound.
 TESTS += tests/run-models

@@ -351,6 +351,37 @@ IN_EACH_WAY(keeps_what_moves_out_of_a_new_object_that_is_dropped)
 	check_action(move_out_of_object, move_to_new_object);
 }
 
+/*
+ * Made when the round has begun and dropped before its moment, the object is never marked:
+ * who asks about words at one moment, and about objects at another, loses them.
+ */
+static void move_through_new_object(void)
+{
+	child_check(foster_thread_attach() == 0);
+	move_to_new_object();
+	child_check(foster_thread_detach() == 0);
+	mover_arm("sweep-pause", 1, move_out_of_object);
+}
+
+IN_EACH_WAY(keeps_what_moves_through_an_object_that_no_collection_meets)
+{
+	bool fired;
+
+	mover_begin();
+	fresh.area = mover_area(PLACE_MALLOC);
+	hide_put(fresh.area);
+	hide_unpin();
+	for (unsigned int turn = 0; turn < TURNS; turn++) {
+		mover_arm("sweep-begins", 1, move_through_new_object);
+		hide_collect();
+		mover_disarm(&fired);
+		assert_true(fired && !fresh.home);
+		assert_true(hide_whole());
+	}
+	hide_clear(fresh.area);
+	assert_gone();
+}
+
 /* --------------------------------------------------------------------- free runners */
 
 #define RUNNERS 2

@@ -387,6 +387,7 @@ static int read_memory(struct sweep *s)
 		bool private = is_private(entry);
 
 		next = i + 1;
+		FOSTER_SYNC("sweep-deciding");
 		if (s->way == SWEEP_SNAPSHOT && private && !entry->odd_in_snapshot)
 			continue;
 		if (MUTANT(SHARED_EARLY) && entry->kind == LAYOUT_SHARED)
@@ -462,8 +463,11 @@ static int decide_paused(struct sweep *s)
 
 	if (err)
 		return err;
+	if (MUTANT(RUNNING)) /* those that the collector knows still stand */
+		stop_end(stop);
 	err = read_all(s, stop);
-	stop_end(stop);
+	if (!MUTANT(RUNNING))
+		stop_end(stop);
 	s->pause_ns = clock_ns() - start;
 	return err;
 }
@@ -482,12 +486,14 @@ static void accompany(void *arg)
 	struct sweep *s = arg;
 	int err = s->way == SWEEP_TRACKED ? read_early(s) : 0;
 
+	if (!err && MUTANT(NO_PAUSE))
+		err = decide_paused(s);
 	s->err = err;
 	become(s, READY);
 	while (phase_of(s) == READY)
 		futex_wait(&s->phase, READY, UINT64_MAX);
 	if (!err && phase_of(s) == PAUSED) {
-		err = decide_paused(s);
+		err = MUTANT(NO_PAUSE) ? 0 : decide_paused(s);
 		s->err = err;
 		become(s, RESUMED);
 		if (!err && s->way == SWEEP_SNAPSHOT)
