@@ -181,6 +181,7 @@ endif
 if HAVE_CMOCKA
 sweep_test_programs = \
 	tests/test_companion \
+	tests/test_evidence \
 	tests/test_layout \
 	tests/test_layout_learn \
 	tests/test_layout_list \
@@ -198,6 +199,8 @@ sweep_test_programs = \
 
 tests_test_companion_CPPFLAGS = $(test_cppflags)
 tests_test_companion_LDADD = $(null_libs)
+tests_test_evidence_CPPFLAGS = $(test_cppflags)
+tests_test_evidence_LDADD = $(null_libs)
 tests_test_layout_SOURCES = tests/layout_look.h tests/test_layout.c
 tests_test_layout_CPPFLAGS = $(test_cppflags)
 tests_test_layout_LDADD = $(null_libs)
@@ -262,9 +265,14 @@ tests_test_tracking_sound_LDADD = $(null_libs)
 
 if HAVE_ASAN
 sweep_test_programs += \
+	tests/test_evidence_asan \
 	tests/test_layout_list_asan \
 	tests/test_scan_asan \
 	tests/test_suspects_asan
+tests_test_evidence_asan_SOURCES = tests/test_evidence.c
+tests_test_evidence_asan_CPPFLAGS = $(test_cppflags)
+tests_test_evidence_asan_CFLAGS = $(AM_CFLAGS) $(ASAN_CFLAGS)
+tests_test_evidence_asan_LDADD = $(asan_libs)
 tests_test_layout_list_asan_SOURCES = tests/layout_look.h tests/test_layout_list.c
 tests_test_layout_list_asan_CPPFLAGS = $(test_cppflags)
 tests_test_layout_list_asan_CFLAGS = $(AM_CFLAGS) $(ASAN_CFLAGS)

@@ -138,11 +138,14 @@ int gc_decide(gc_moment_fn *marked, gc_moment_fn *reclaimed, void *arg)
 	return collect(marked, reclaimed, arg);
 }
 
+enum gc_holder (*gc_null_holder)(uintptr_t addr, uintptr_t *object);
+bool (*gc_null_marked)(uintptr_t object);
+
 enum gc_holder gc_holder(_unused_ uintptr_t addr, _unused_ uintptr_t floor,
 			 _unused_ struct gc_foreign *foreign, uintptr_t *object)
 {
 	*object = 0;
-	return GC_HOLDER_FOREIGN;
+	return gc_null_holder ? gc_null_holder(addr, object) : GC_HOLDER_FOREIGN;
 }
 
 bool gc_header_is_of(_unused_ uintptr_t addr, _unused_ uintptr_t object)
@@ -159,9 +162,9 @@ bool gc_is_header(_unused_ uintptr_t addr)
 	return false;
 }
 
-bool gc_object_marked(_unused_ uintptr_t object)
+bool gc_object_marked(uintptr_t object)
 {
-	return false;
+	return gc_null_marked && gc_null_marked(object);
 }
 
 bool gc_owns(uintptr_t addr)

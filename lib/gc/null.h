@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gc/gc.h"
+
 /*
  * The object around addr is reachable (as every new one is), or not.  False: there is
  * none.
@@ -25,6 +27,12 @@ void gc_null_disable(bool disabled);
 
 /* As GC_set_java_finalization(): signs needed in a row. */
 void gc_null_set_signs(unsigned int needed);
+
+/*
+ * What gc_holder() and gc_object_marked() say; NULL: all memory is foreign, nothing is marked.
+ */
+extern enum gc_holder (*gc_null_holder)(uintptr_t addr, uintptr_t *object);
+extern bool (*gc_null_marked)(uintptr_t object);
 
 /* Objects that have not been reclaimed. */
 size_t gc_null_objects(void);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "base/check.h"
 #include "gc/gc.h"
 
 /* Words noted for one suspect, and for all together. */
@@ -30,7 +31,7 @@ size_t evidence_bytes(uint32_t suspects)
 {
 	const size_t alignment = 64; /* of each piece */
 
-	return 2 * (suspects + alignment) +
+	return 2 * (suspects + alignment) + 2 * (suspects * sizeof(uint32_t) + alignment) +
 	       2 * (notes_for(suspects) * sizeof(struct evidence_note) + alignment) +
 	       headers_for(suspects) * sizeof(uintptr_t) + alignment +
 	       DEAD_ROOM * sizeof(struct evidence_dead) + alignment;
@@ -49,16 +50,21 @@ int evidence_init(struct evidence *e, const struct suspects *suspects, evidence_
 		.early = scratch_take(shared, room * sizeof(struct evidence_note)),
 		.late = scratch_take(shared, room * sizeof(struct evidence_note)),
 		.room = room,
-		.headers = scratch_take(shared, headers_for(suspects->capacity) * sizeof(uintptr_t)),
+		.headers = scratch_take(shared, headers_for(suspects->capacity) *
+						sizeof(uintptr_t)),
+		.first = scratch_take(shared, suspects->capacity * sizeof(uint32_t)),
+		.todo = scratch_take(shared, suspects->capacity * sizeof(uint32_t)),
 		.dead = scratch_take(shared, DEAD_ROOM * sizeof(struct evidence_dead)),
 		.dead_room = DEAD_ROOM,
 	};
-	return e->kept && e->tally && e->early && e->late && e->headers && e->dead ? 0 :
-										     -ENOMEM;
+	if (!e->kept || !e->tally || !e->early || !e->late || !e->headers)
+		return -ENOMEM;
+	return e->first && e->todo && e->dead ? 0 : -ENOMEM;
 }
 
 static void keep(struct evidence *e, uint32_t index, enum evidence_place place)
 {
+	fo_assert(index < e->suspects->count && place != EVIDENCE_NONE);
 	if (!e->kept[index])
 		e->kept[index] = (uint8_t)place;
 }
@@ -71,6 +77,7 @@ static bool note(struct evidence *e, struct evidence_note *list, uint32_t *count
 		keep(e, what.index, EVIDENCE_FULL);
 		return false;
 	}
+	fo_assert(*count < e->room);
 	e->tally[what.index]++;
 	list[(*count)++] = what;
 	return true;
@@ -170,35 +177,59 @@ void evidence_judge_late(struct evidence *e)
 			keep(e, e->late[i].index, EVIDENCE_COLLECTOR);
 }
 
-/*
- * One pass over the words in suspects; true: another suspect is kept by it.  Backwards as well as
- * forwards, so that long chains do not need a pass for each link.
- */
-static bool pass(struct evidence *e)
+#define NO_NOTE UINT32_MAX
+
+/* Lists the words in suspects, by suspect; the link takes the place of the address. */
+static void list_by_holder(struct evidence *e)
 {
-	bool more = false;
+	for (uint32_t i = 0; i < e->suspects->count; i++)
+		e->first[i] = NO_NOTE;
+	for (uint32_t i = 0; i < e->late_count; i++) {
+		struct evidence_note *note = &e->late[i];
 
-	for (uint32_t n = 0; n < 2 * e->late_count; n++) {
-		uint32_t i = n < e->late_count ? n : 2 * e->late_count - 1 - n;
-		const struct evidence_note *note = &e->late[i];
-
-		if (note->what == IN_UNMARKED || e->kept[note->index] || !e->kept[note->what])
+		if (note->what == IN_UNMARKED)
 			continue;
-		keep(e, note->index, EVIDENCE_REGION);
-		more = true;
+		fo_assert(note->what < e->suspects->count);
+		note->at = e->first[note->what];
+		e->first[note->what] = i;
 	}
-	return more;
 }
 
+/* The suspects that words in this one point to; those that are newly kept are to do. */
+static uint32_t keep_what_it_holds(struct evidence *e, uint32_t holder, uint32_t todo)
+{
+	for (uint32_t i = e->first[holder]; i != NO_NOTE; i = (uint32_t)e->late[i].at) {
+		uint32_t index = e->late[i].index;
+
+		if (e->kept[index])
+			continue;
+		keep(e, index, EVIDENCE_REGION);
+		e->todo[todo++] = index;
+	}
+	return todo;
+}
+
+/* Each suspect is to do once at most, and each word looked at once. */
 void evidence_close(struct evidence *e)
 {
+	uint32_t todo = 0;
+
 	for (uint32_t i = 0; i < e->headers_count; i++)
 		gc_headers_note(e->headers[i]);
-	while (pass(e))
-		;
+	list_by_holder(e);
+	for (uint32_t i = 0; i < e->suspects->count; i++)
+		if (e->kept[i])
+			e->todo[todo++] = i;
+	while (todo) {
+		fo_assert(todo <= e->suspects->count);
+		todo--;
+		todo = keep_what_it_holds(e, e->todo[todo], todo);
+	}
+	e->late_count = 0; /* their addresses are gone */
 }
 
 enum evidence_place evidence_of(const struct evidence *e, uint32_t index)
 {
+	fo_assert(index < e->suspects->count);
 	return (enum evidence_place)e->kept[index];
 }

@@ -77,6 +77,9 @@ struct evidence {
 	/* pages of headers that were found, for gc_headers_note() */
 	uintptr_t *headers;
 	uint32_t headers_count;
+	/* of each suspect, for evidence_close(): the first word in it; those that are to do */
+	uint32_t *first;
+	uint32_t *todo;
 	struct evidence_dead *dead;
 	uint32_t dead_count;
 	uint32_t dead_room;
