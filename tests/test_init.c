@@ -72,6 +72,38 @@ TEST(an_unknown_way_to_sweep_is_refused)
 	assert_int_equal(foster_init(&options), 0);
 }
 
+static void *volatile *cell;
+
+/* The only pointer goes to malloc memory. */
+static struct mark make_in_malloc(unsigned int sweep)
+{
+	struct foster_options options = { .size = sizeof(options),
+					  .sweep = sweep,
+					  .idle_collect_ms = FOSTER_NEVER };
+
+	assert_int_equal(foster_init(&options), 0);
+	cell = malloc(sizeof(*cell));
+	assert_non_null(cell);
+	return make_memfd_region(cell, 1, AT_MIDDLE);
+}
+
+TEST(a_pointer_in_malloc_memory_keeps_a_region)
+{
+	struct mark mark = make_in_malloc(FOSTER_SWEEP_DEFAULT);
+
+	assert_stays(&mark);
+	*cell = NULL;
+	assert_goes(&mark);
+}
+
+TEST(with_the_sweep_off_it_keeps_nothing)
+{
+	struct mark mark = make_in_malloc(FOSTER_SWEEP_OFF);
+
+	assert_goes(&mark);
+	assert_int_equal(stats_now().rounds, 0);
+}
+
 struct newer_options {
 	struct foster_options known;
 	unsigned int unknown[4];
