@@ -187,6 +187,33 @@ TEST(doubted_to_releasing_by_region_settle)
 	assert_null(region_hold_number(number));
 }
 
+static uint32_t shown;
+
+static void show(const char *point)
+{
+	struct region *r;
+
+	if (strcmp(point, "sign"))
+		return;
+	r = region_hold_number(shown);
+	assert_non_null(r);
+	region_drop(r);
+}
+
+TEST(doubted_to_live_by_region_settle_where_the_sign_was_overtaken)
+{
+	begin(POOL);
+	shown = make_live();
+	sync_hook = show;
+	collect_with(shown, false);
+	sync_hook = NULL;
+	assert_int_equal(state_at(shown), LIFE_DOUBTED);
+	assert_false(settle_one(shown));
+	assert_int_equal(state_at(shown), LIFE_LIVE);
+	collect_with(shown, false);
+	assert_true(settle_one(shown));
+}
+
 TEST(live_to_revoked_by_region_revoke)
 {
 	uint32_t number;

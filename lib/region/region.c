@@ -53,6 +53,7 @@
  *   DOUBTED    LIVE       region_change()    a caller has a pointer
  *                         region_hold_number()    foster_for_each() shows it
  *   DOUBTED    RELEASING  region_settle()    still in doubt when the reaper looks
+ *   DOUBTED    LIVE       region_settle()    touched since the sign looked
  *   LIVE       REVOKED    region_revoke()    foster_close(), last page of foster_munmap()
  *   REVOKED    LIVE       region_unrevoke()  the kernel refused
  *   REVOKED    FADING     region_sign()      as LIVE to DOUBTED

@@ -4,6 +4,7 @@
  * region.c, whose invariants (4), (5) and (8) are kept here.
  */
 #include "base/check.h"
+#include "base/sync.h"
 #include "gc/gc.h"
 #include "os/thread.h"
 #include "region/doubt.h"
@@ -66,6 +67,7 @@ bool region_sign(uintptr_t object)
 		return false; /* given back, and the number used again, under our eyes */
 	if (touched_since(r, gc_cycles()) || !enough_signs(r) || region_is_spared(r))
 		return true;
+	FOSTER_SYNC("sign");
 	do {
 		to = signed_state(life);
 		if (life_state(life) == LIFE_FREE || region_base(r) != base)
@@ -104,8 +106,12 @@ bool region_settle(uint32_t number)
 	fo_assert(life & LIFE_QUEUED); /* (5): the caller took it from the queue */
 	do {
 		ends = life_state(life) == LIFE_DOUBTED || life_state(life) == LIFE_FADING;
+		/* (8): a call may have come and gone between the sign's look and its swap. */
+		if (touched_since(r, GET(r->sign_cycle)))
+			ends = false;
 	} while (!life_swap(&r->life, &life,
-			    (ends ? life_with(life, LIFE_RELEASING) : life) & ~LIFE_QUEUED));
+			    (ends ? life_with(life, LIFE_RELEASING) : life_revived(life)) &
+				    ~LIFE_QUEUED));
 	return ends;
 }
 
