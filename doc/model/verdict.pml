@@ -3,13 +3,25 @@
  * From the instant to the release: calls reveal the region meanwhile, and the host's own
  * collections put it in doubt anew.
  *
- * A verdict is of one cycle of the collector.  It counts if the region was not touched in
- * that cycle or later; that it is in doubt says little, for the doubt may be another one.
+ * A round takes the region out of the queue of doubts before it begins.  Its verdict is
+ * carried out if the region is in doubt still and not in the queue: a call that reveals it
+ * ends the doubt, and a doubt after that puts it there again.
  *
  * Never RELEASING while anybody has a pointer; and RELEASING after a round before and
- * during which nobody had one.  Switches that must be refuted:
- *   TOUCH_IGNORED     the verdict counts if the region is in doubt
- *   SETTLED_UNLOCKED  doubt and touch are looked at without the collector's lock
+ * during which nobody had one.
+ *
+ *   (no switch)  a region that the collector tracks too, and doubts
+ *   IN_PLACE     one that it does not: only rounds doubt it
+ *   SIGN_ALONE   the sweep is off: no round, the collector's doubt decides; pointers are
+ *                only where it looks
+ *
+ * Switches that must be refuted:
+ *   QUEUED_IGNORED    any doubt will do
+ *   STATE_IGNORED     a call that reveals the region changes nothing
+ * and with SIGN_ALONE:
+ *   TOUCH_IGNORED     the sign counts, whether the region was touched since the marking
+ *   TOUCHED_BETWEEN   that is looked at in the sign only: a call comes and goes between look
+ *                     and swap
  *   NOTED_EARLY       a call reads the cycle's number before it gives the pointer
  *   NOTED_LATE        a call lets go of the region before it notes the number
  *   NOTED_BACKWARDS   a call that was delayed undoes the later touch of another
@@ -20,8 +32,10 @@ mtype = { LIVE, DOUBTED, RELEASING };
 
 /* The life word: it is read, and swapped, as one. */
 mtype state = LIVE;
+bool queued;
 byte holds;
 byte touched; /* of it, beside the word: the last cycle in which it was */
+byte signed_at; /* the same: the cycle of the last sign that counted */
 
 byte cycle = 1; /* goes up at each instant */
 bool locked;	/* the collector's lock */
@@ -59,6 +73,12 @@ inline note()
 	atomic { !stopped -> touched = LATER(now, touched); now = 0 }
 }
 
+#ifdef STATE_IGNORED
+#define REVIVE skip
+#else
+#define REVIVE state = LIVE
+#endif
+
 proctype caller()
 {
 	byte now;
@@ -67,7 +87,7 @@ end:	do
 	:: atomic {
 		!stopped && state != RELEASING ->
 			holds++;
-			state = LIVE;
+			REVIVE;
 			revealed = 1
 	   };
 #ifdef NOTED_EARLY
@@ -86,12 +106,25 @@ end:	do
 proctype user()
 {
 end:	do
+#ifndef SIGN_ALONE
 	:: d_step { !stopped && in_register && !in_malloc -> in_malloc = 1 }
 	:: d_step { !stopped && in_malloc && !in_register -> in_register = 1 }
-	:: d_step { !stopped && in_register -> in_register = 0 }
 	:: d_step { !stopped && in_malloc -> in_malloc = 0 }
+#endif
+	:: d_step { !stopped && in_register -> in_register = 0 }
 	od
 }
+
+#ifdef TOUCH_IGNORED
+#define UNTOUCHED true
+#else
+#define UNTOUCHED (touched < cycle)
+#endif
+#if defined(TOUCH_IGNORED) || defined(TOUCHED_BETWEEN)
+#define UNTOUCHED_STILL true
+#else
+#define UNTOUCHED_STILL (touched < signed_at)
+#endif
 
 /*
  * The collector sees no pointer: it asks the sign, under its lock; threads run again.
@@ -102,10 +135,13 @@ inline sign()
 	if
 	:: was == LIVE && had == 0 ->
 		if
-		:: touched < cycle ->
+		:: UNTOUCHED ->
+			signed_at = cycle;
 			d_step {
 				if
-				:: state == was && holds == had -> state = DOUBTED
+				:: state == was && holds == had ->
+					state = DOUBTED;
+					queued = 1
 				:: else
 				fi;
 				skip
@@ -121,19 +157,21 @@ inline collect()
 {
 	atomic { !locked -> locked = 1 };
 	stopped = 1;
-	d_step { cycle++; at = cycle; unseen = !in_register; none = !HELD };
+	d_step { cycle++; unseen = !in_register; none = !HELD };
 	stopped = 0;
+#ifndef IN_PLACE
 	if
 	:: unseen -> sign()
 	:: else
 	fi;
+#endif
 	locked = 0
 }
 
 proctype host()
 {
 	mtype was;
-	byte had, at;
+	byte had;
 	bool unseen, none;
 
 end:	do
@@ -141,60 +179,104 @@ end:	do
 	od
 }
 
-/* The verdict is carried out, if it still counts. */
-inline settle()
-{
-#ifndef SETTLED_UNLOCKED
-	atomic { !locked -> locked = 1 };
-#endif
-	d_step { was = state; had = holds };
-#ifdef TOUCH_IGNORED
-	counts = 1;
+#ifdef QUEUED_IGNORED
+#define COUNTS true
 #else
-	counts = touched < at;
+#define COUNTS (!queued)
 #endif
-	if
-	:: was == DOUBTED && had == 0 && counts ->
-		d_step {
+
+inline release()
+{
+	assert(!HELD);
+	state = RELEASING
+}
+
+#ifdef SIGN_ALONE
+proctype reaper()
+{
+end:	do
+	:: d_step {
+		queued ->
+			queued = 0;
 			if
-			:: state == was && holds == had ->
-				assert(!HELD);
-				state = RELEASING
+			:: state == DOUBTED && UNTOUCHED_STILL -> release()
+			:: state == DOUBTED && !UNTOUCHED_STILL -> state = LIVE
 			:: else
 			fi;
 			skip
-		}
-	:: else
-	fi;
-#ifndef SETTLED_UNLOCKED
-	locked = 0;
+	   }
+	od
+}
+#else
+/* The doubt that this round is about; in place, it is the round's own. */
+inline suspect()
+{
+	d_step {
+		queued = 0;
+#ifdef IN_PLACE
+		if
+		:: state == LIVE && holds == 0 -> state = DOUBTED
+		:: else
+		fi;
 #endif
-	skip
+		revealed = 0
+	};
+	d_step { suspected = state == DOUBTED && !queued; quiet = suspected && !HELD }
+}
+
+/* One swap of the word. */
+inline condemn()
+{
+	d_step {
+		if
+		:: state == DOUBTED && COUNTS -> release()
+		:: else
+		fi;
+		skip
+	}
+}
+
+/* What stays is in doubt no more; but for a doubt that came meanwhile. */
+inline acquit()
+{
+	d_step {
+		if
+		:: state == DOUBTED -> state = LIVE
+		:: else
+		fi;
+		suspected = 0; quiet = 0; unseen = 0; none = 0
+	}
 }
 
 proctype reaper()
 {
 	mtype was;
-	byte had, at;
-	bool unseen, none, counts, quiet;
+	byte had;
+	bool unseen, none, suspected, quiet;
 
 end:	do
-	:: state == DOUBTED && cycle < MOST ->
-		d_step { revealed = 0; quiet = state == DOUBTED && !HELD };
-		collect();
+	:: cycle < MOST ->
+		suspect();
 		if
-		:: none -> settle()
+		:: suspected ->
+			collect();
+			if
+			:: none -> condemn()
+			:: else
+			fi;
+#ifndef EARLY_IS_ENOUGH
+			assert(state == RELEASING || !quiet || revealed);
+#endif
+			skip
 		:: else
 		fi;
-#ifndef EARLY_IS_ENOUGH
-		assert(state == RELEASING || !quiet || revealed);
-#endif
-		d_step {
-			was = 0; had = 0; at = 0;
-			unseen = 0; none = 0; counts = 0; quiet = 0
-		}
+		if
+		:: state == RELEASING -> break
+		:: else -> acquit()
+		fi
 	od
 }
+#endif
 
 init
 {
