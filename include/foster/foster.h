@@ -7,9 +7,10 @@
  * after the last pointer is gone.  The pointer is the handle: every call takes any pointer into
  * the region; there is no second object to keep and nothing to free.
  *
- * Where pointers are seen, and where they are not, is listed in foster(7).  In short: on the
- * stacks and in the registers of threads that the collector knows, in static data, and in the
- * collector's heap.  What else holds a pointer needs foster_pin().
+ * Where pointers are seen, and where they are not, is listed in foster(7).  In short: in all
+ * memory of the process and in the registers of all its threads, at every multiple of 4 bytes.
+ * A pointer that is encoded, or that only the kernel or another process holds, needs
+ * foster_pin().
  *
  * Conventions, for every function here unless its comment says otherwise
  *
@@ -172,13 +173,13 @@ FOSTER_PUBLIC int foster_fini(int timeout_ms);
  *
  * The region belongs to nobody: it lives while a pointer into it can be seen, and goes after
  * the last one is gone.  Do not munmap(2) it; foster_munmap() and foster_close() revoke it at
- * once.  A region mapped by a thread that the collector does not know is pinned until it is
- * closed (foster(7)).
+ * once.  With the sweep off, a region mapped by a thread that the collector does not know is
+ * pinned until it is closed.
  *
  * Returns: the address, page aligned; MAP_FAILED on error.
  * Errors (errno):
- *   ENOTSUP  MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_HUGETLB or MAP_32BIT; a length
- *            of 1 GiB or more; pages larger than the collector's blocks; leak-finding mode
+ *   ENOTSUP  MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_HUGETLB or MAP_32BIT;
+ *            leak-finding mode
  *   EINVAL   @len is 0, or @off is not a multiple of the page size, or as mmap(2)
  *   EOVERFLOW  @len or @off plus @len does not fit
  *   ENOMEM   no memory, address space or mappings, also after a collection
@@ -206,7 +207,7 @@ FOSTER_PUBLIC FOSTER_MUST_USE void *foster_mmap(void *addr, size_t len, int prot
  *   -EOVERFLOW @addr plus @len does not fit
  *   -ENOENT    a page of the range is not of the region at @addr, or there is none
  *   -EALREADY  every page of the range is revoked already
- *   -ESTALE    as foster_close()
+ *   -ENOTSUP, -ESTALE  as foster_close()
  *   -ENOMEM    no mapping left to split a region with
  * Context: any thread; takes foster's lock; not in a signal handler.
  * Since: 0.1
@@ -276,7 +277,7 @@ struct foster_map_opts {
  *   ENODATA  an empty file, or a window of no bytes
  *   ERANGE   the window reaches behind the end of the file
  *   EOVERFLOW  offset plus length does not fit
- *   ENOTSUP  1 GiB or more
+ *   ENOTSUP  leak-finding mode
  *   any of open(2), mmap(2), madvise(2); those of foster_init()
  * Context: as foster_mmap().
  * Since: 0.1
@@ -286,24 +287,38 @@ FOSTER_PUBLIC FOSTER_MUST_USE FOSTER_NONNULL(1) void *foster_map_file(
 
 /**
  * typedef foster_release_fn - releases adopted memory
- * @addr, @len: what was adopted.  The address keeps nothing alive.
+ * @addr, @len: what was adopted.  They are values: the memory is no region any more, and the
+ *	address keeps nothing.
  * @arg: what foster_adopt() was given.
  *
- * Context: runs exactly once, on foster's thread or in foster_close(), with no lock held; may
- *   call any function of foster but foster_collect() and foster_fini() (-EDEADLK).
+ * Context: runs exactly once, on foster's thread, with no lock held; may call any function of
+ *   foster but foster_collect() and foster_fini() (-EDEADLK).  It may adopt the memory again.
  */
 typedef void foster_release_fn(void *addr, size_t len, void *arg);
 
 /**
- * foster_adopt - track memory in place
- * @addr, @len: any range that is mapped now.
- * @release: called when no pointer into the range is left; NULL: munmap(2).
- * @arg: for @release.
+ * foster_adopt - track memory where it is
+ * @addr, @len: any range that is mapped now, of any alignment, down to one byte.
+ * @release: called when no pointer into the range is left; NULL: munmap(2), of whole pages.
+ * @arg: for @release.  Keeps the region that it points into while this one lives, but no object
+ *	of the collector.
  *
- * Not built yet: always fails with ENOSYS.
+ * Nothing is moved or mapped anew.  Several regions may share a page.  Until it is released the
+ * memory is foster's to give back: do not free or unmap it.
+ *
+ * With @release, foster_close() and foster_munmap() are refused; foster_disown() takes the memory
+ * back without calling it.
  *
  * Returns: @addr; NULL on error.  The memory stays with the caller on error.
- * Errors (errno): ENOSYS
+ * Errors (errno):
+ *   EINVAL     @addr is NULL; @len is 0; @release is NULL and the range is not whole pages
+ *   EOVERFLOW  @addr plus @len does not fit
+ *   EFAULT     a part of the range is not mapped
+ *   EEXIST     a part of it is of a region, or of a range that foster keeps
+ *   EPERM      a part of it is the collector's heap, or the stack of a thread that has called
+ *              foster
+ *   ENOMEM     no memory
+ *   those of foster_init()
  * Context: any thread; not in a signal handler.
  * Since: 0.1
  */
@@ -316,10 +331,11 @@ FOSTER_PUBLIC FOSTER_MUST_USE void *foster_adopt(void *addr, size_t len,
  * foster_disown - stop tracking; the memory stays mapped and becomes yours
  * @p: any pointer into the region.
  *
- * The inverse of adoption.  Nothing is released now or later; munmap(2) is yours to call.  The
- * address range of a region that foster_mmap() or foster_map_file() made lies inside the
+ * The inverse of adoption.  Nothing is released now or later, no callback is called; munmap(2),
+ * or whatever gives adopted memory back, is yours to call.  Pins are forgotten.  The address
+ * range of a region that foster_mmap() or foster_map_file() made lies, below 1 GiB, inside the
  * collector's heap; the collector's object under it is kept for the life of the process, so
- * that its addresses are never used for anything else by the collector.  Pins are forgotten.
+ * that its addresses are never used for anything else by the collector.
  *
  * Returns: 0.
  * Errors:
@@ -342,6 +358,7 @@ FOSTER_PUBLIC int foster_disown(const void *p);
  * Errors:
  *   -ENOENT    @p is in no region
  *   -EALREADY  the region is revoked already
+ *   -ENOTSUP   adopted with a callback: how to revoke it only its maker knows
  *   -ESTALE    what is mapped there is not the region's any more: the host unmapped it; foster
  *              lets go of it and touches nothing
  *   -ENOMEM    the kernel could not change the mapping
@@ -353,9 +370,9 @@ FOSTER_PUBLIC int foster_close(const void *p);
 /* State of a region. */
 enum foster_state {
 	FOSTER_LIVE = 1,      /* mapped and tracked */
-	FOSTER_DOUBTED = 2,   /* the collector saw no pointer; about to be decided */
+	FOSTER_DOUBTED = 2,   /* in doubt; about to be decided */
 	FOSTER_REVOKED = 3,   /* closed; addresses reserved, inaccessible */
-	FOSTER_RELEASING = 4, /* its release callback runs; reserved for adopted memory */
+	FOSTER_RELEASING = 4, /* being released; no call shows it */
 	FOSTER_STATE_PAD = 1 << 30,
 };
 
@@ -378,14 +395,16 @@ enum foster_tracking {
 
 /* Flags of struct foster_info. */
 #define FOSTER_INFO_DAMAGED 0x2u /* survived the truncation of its file: some pages are zeros */
-#define FOSTER_INFO_UNSEEN 0x1u /* mapped by a thread unknown to the collector: kept until closed */
+/* Mapped by a thread unknown to the collector, with the sweep off: kept until closed. */
+#define FOSTER_INFO_UNSEEN 0x1u
 
 /**
  * struct foster_info - what is known of a region
  * @size: sizeof(struct foster_info), set by the caller.
  * @id: unique in this process, never used again.
  * @base: first byte, as the maker returned it.
- * @len: bytes from @base; for foster_map_file() those of the window, else whole pages.
+ * @len: bytes from @base; for foster_map_file() those of the window, for foster_adopt() what was
+ *	adopted, else whole pages.
  * @revoked: bytes of the pages that have been revoked.
  * @state: enum foster_state, of the address asked for: a page revoked by foster_munmap() is
  *	FOSTER_REVOKED while the rest of the region lives.
@@ -467,7 +486,11 @@ FOSTER_PUBLIC int foster_unpin(const void *p);
  * Errors:
  *   -EBUSY      the host has disabled collection (GC_disable()), or a thread that the
  *               collector would have to stop blocks the signal for it
+ *   -EAGAIN     nothing could be decided, though it was tried several times: a thread could not
+ *               be stopped (a debugger has it), memory could not be read, or the chosen way to
+ *               sweep does not work here; try again
  *   -EDEADLK    called on foster's own thread or inside a callback of foster
+ *   -ENOMEM     no memory for the sweep
  *   -ETIMEDOUT  not done in time; it goes on without you
  *   those of foster_init()
  * Context: any thread; not in a signal handler.  Finalizers of the host may run on foster's
@@ -484,7 +507,7 @@ FOSTER_PUBLIC int foster_collect(int timeout_ms);
 	X(regions, "regions live or in doubt now")                                 \
 	X(bytes, "bytes of their pages now")                                       \
 	X(revoked, "closed regions whose addresses are still reserved now")        \
-	X(unseen, "regions now kept because a thread unknown to the collector mapped them") \
+	X(unseen, "regions now kept because nobody can see what their maker does")  \
 	X(pool_ranges, "released ranges kept for reuse now")                       \
 	X(pool_bytes, "bytes of address space in them now")                        \
 	X(mapped, "regions made")                                                  \
@@ -492,9 +515,9 @@ FOSTER_PUBLIC int foster_collect(int timeout_ms);
 	X(released, "regions released after the last pointer was gone")            \
 	X(closed, "regions closed")                                                \
 	X(disowned, "regions disowned")                                            \
-	X(doubted, "times that the collector saw no pointer to a region")          \
+	X(doubted, "times that a region came in doubt")                            \
 	X(revived, "of these, a call showed that there was one")                   \
-	X(asked, "collections that foster asked for")                              \
+	X(asked, "times that foster collected, once or twice in a row")            \
 	X(idle, "of these, because nothing else had happened for long")            \
 	X(refused, "collections not begun: disabled, or a thread blocks the collector's signal") \
 	X(throttled, "times that a maker of regions waited for foster's thread")   \
@@ -631,8 +654,9 @@ FOSTER_PUBLIC ssize_t foster_copy_partial(void *dst, const void *src, size_t n);
 /**
  * foster_thread_attach - make the calling thread known to the collector
  *
- * From then on its stack and registers are searched for pointers, and regions that it maps are
- * not pinned.  Opens the two signals with which libgc stops threads.  A thread that exits while
+ * From then on the collector searches its stack and registers too, and it makes its regions
+ * itself, where foster's thread made them before.  With the sweep off this is what lets its
+ * regions be released.  Opens the two signals with which libgc stops threads.  A thread that exits while
  * attached is detached by foster.
  *
  * Returns: 0.
