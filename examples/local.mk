@@ -22,9 +22,10 @@ endif
 # End of the main job.
 
 # One example per verb: what users copy.  examples/run-examples runs them.
-example_programs = examples/close examples/disown examples/file examples/map examples/munmap \
-	examples/pin examples/stats examples/thread
+example_programs = examples/adopt examples/close examples/disown examples/file examples/map \
+	examples/munmap examples/pin examples/stats examples/thread
 check_PROGRAMS += $(example_programs)
+examples_adopt_LDADD = libfoster.la
 examples_close_LDADD = libfoster.la
 examples_disown_LDADD = libfoster.la
 examples_file_LDADD = libfoster.la

@@ -43,7 +43,7 @@ static int print_region(const struct foster_info *info, void *arg)
 static void print_stats(const struct foster_stats *stats)
 {
 	/* The header lists the counters once; this makes one printf() of each. */
-#define PRINT(name, what) printf("%10" PRIu64 "  %-12s %s\n", stats->name, #name, what);
+#define PRINT(name, what) printf("%10" PRIu64 "  %-14s %s\n", stats->name, #name, what);
 	FOSTER_STATS_FIELDS(PRINT)
 #undef PRINT
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * thread.c: threads that the collector does not know, and how it gets to know them.
+ * thread.c: threads that the collector does not know, where it alone looks for pointers.
  *
  *	cc -O2 -pthread -o thread thread.c $(pkg-config --cflags --libs foster)
  *
- * Any thread may call foster.  But the stack of one that pthread_create() made is not
- * searched for pointers until it is attached, so what such a thread maps is kept until it
- * is closed.
+ * Any thread may call foster, and the sweep looks for pointers in all of them.  A program
+ * that keeps pointers only where the collector looks may turn the sweep off.  Then the
+ * stack of a thread that pthread_create() made is not searched until it is attached, so
+ * what such a thread maps is kept until it is closed.
  */
 #include <err.h>
 #include <errno.h>
@@ -63,8 +64,10 @@ static void run(void *(*body)(void *))
 
 int main(void)
 {
-	if (foster_init(NULL) <
-	    0) /* in main(): now the collector knows the main thread */
+	struct foster_options opts = FOSTER_OPTIONS_INIT;
+
+	opts.sweep = FOSTER_SWEEP_OFF;
+	if (foster_init(&opts) < 0) /* in main(): so the collector knows the main thread */
 		err(1, "foster_init");
 	run(without_attaching);
 	run(with_attaching);
