@@ -236,7 +236,7 @@ inline condemn()
 	}
 }
 
-/* What stays is in doubt no more; but for a doubt that came meanwhile. */
+/* What stays is in doubt no more, whoever doubted it. */
 inline acquit()
 {
 	d_step {
