@@ -67,13 +67,19 @@ static uintptr_t owner_of(uintptr_t at)
 	return region_base(r) + GET(r->delta);
 }
 
+/* Is the sweep asked about it?  The collector cannot speak for what lies outside its heap. */
+static bool is_swept(const struct region *r)
+{
+	return GET(r->in_place) || !round_trusts_sign();
+}
+
+/* In doubt, and the sweep is asked. */
 static bool is_doubted(uint32_t number)
 {
 	const struct region *r = region_at(number);
 	enum life_state state = life_state(life_get(&r->life));
 
-	return (state == LIFE_DOUBTED || state == LIFE_FADING) &&
-	       (GET(r->in_place) || !round_trusts_sign());
+	return (state == LIFE_DOUBTED || state == LIFE_FADING) && is_swept(r);
 }
 
 /*
@@ -92,12 +98,6 @@ static void empty_queue(void)
 	}
 }
 
-/* Is the sweep asked about it?  The collector cannot speak for what lies outside its heap. */
-static bool is_swept(const struct region *r)
-{
-	return GET(r->in_place) || !round_trusts_sign();
-}
-
 /* Is it in doubt, or can it be put there now? */
 static bool is_suspect(uint32_t number)
 {
@@ -110,7 +110,7 @@ static bool is_suspect(uint32_t number)
 		return false;
 	if (GET(r->in_place) && !is_doubted(number))
 		return !region_is_spared(r) && region_suspect(number);
-	return is_swept(r) && is_doubted(number);
+	return is_doubted(number);
 }
 
 /* How many may be in doubt: an upper bound, since only this thread makes suspects of them. */
@@ -118,11 +118,8 @@ static uint32_t count_candidates(void)
 {
 	uint32_t n = 0;
 
-	for (uint32_t number = 1; number < region_numbers_end(); number++) {
-		const struct region *r = region_at(number);
-
-		n += GET(r->in_place) || (is_swept(r) && is_doubted(number));
-	}
+	for (uint32_t number = 1; number < region_numbers_end(); number++)
+		n += GET(region_at(number)->in_place) || is_doubted(number);
 	return n;
 }
 
