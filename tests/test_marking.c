@@ -294,6 +294,78 @@ TEST(a_pin_withdraws_the_doubt)
 	assert_goes(&mark);
 }
 
+/* Two regions without a pointer to them; the second has one in the first. */
+static NOINLINE void make_pair(struct mark *holder, struct mark *held)
+{
+	void *volatile *p = foster_mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
+					MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	*holder = mark_of((void *)p);
+	*held = make_memfd_region(p, 2, AT_BASE);
+}
+
+TEST(what_a_region_pinned_in_doubt_points_to_stays)
+{
+	struct mark holder, held;
+	pthread_t thread;
+
+	assert_int_equal(foster_init(NULL), 0);
+	make_pair(&holder, &held);
+	thread = stop_before_outcome();
+	assert_int_equal(foster_pin(hidden_show(holder.base)), 0);
+	let_settle(thread);
+	assert_stays(&held);
+	assert_true(mark_pattern_holds(&held));
+	assert_true(mark_is_tracked(&holder));
+	assert_int_equal(foster_unpin(hidden_show(holder.base)), 0);
+	assert_goes(&held);
+	assert_goes(&holder);
+}
+
+static _Atomic unsigned int shown;
+
+static int count_shown(const struct foster_info *info UNUSED, void *arg UNUSED)
+{
+	atomic_fetch_add(&shown, 1);
+	return 0;
+}
+
+static void *show_all(void *arg UNUSED)
+{
+	child_check(foster_for_each(count_shown, NULL) == 0);
+	return NULL;
+}
+
+static struct moment show_waits;
+
+static void wait_settling_or_shown(const char *point)
+{
+	wait_settling(point);
+	if (!strcmp(point, "show-waits"))
+		moment_announce(&show_waits);
+}
+
+/* It needs no pointer to give one out, so it waits until all verdicts are passed. */
+TEST(while_verdicts_are_passed_nothing_is_shown)
+{
+	struct mark holder, held;
+	pthread_t collects, shows;
+
+	assert_int_equal(foster_init(NULL), 0);
+	make_pair(&holder, &held);
+	collects = stop_before_outcome();
+	sync_hook = wait_settling_or_shown;
+	shows = thread_begin(show_all, NULL);
+	moment_await(&show_waits);
+	assert_int_equal(shown, 0);
+	let_settle(collects);
+	thread_end(shows);
+	assert_int_equal(shown, 0);
+	assert_false(mark_is_tracked(&holder));
+	assert_false(mark_is_tracked(&held));
+}
+
 TEST(a_region_in_doubt_can_be_closed)
 {
 	struct mark mark;

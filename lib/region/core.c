@@ -68,6 +68,7 @@ static void after_fork_child(void)
 	sweep_after_fork();
 	gc_after_fork();
 	reaper_after_fork();
+	region_judging_after_fork();
 	regions_inherit();
 	pthread_mutex_init(&starting, NULL);
 	inside = false;

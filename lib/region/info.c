@@ -70,7 +70,7 @@ FOSTER_EXPORT int foster_for_each(int (*fn)(const struct foster_info *info, void
 	int r = 0;
 
 	for (uint32_t number = 1; r == 0 && number < region_numbers_end(); number++) {
-		struct region *region = region_hold_number(number);
+		struct region *region = region_show(number);
 		struct foster_info info;
 
 		if (!region)

@@ -173,6 +173,20 @@ struct region *region_hold_page(uintptr_t addr) _must_check_;
 /* The same by number. */
 struct region *region_hold_number(uint32_t number) _must_check_;
 
+/*
+ * The same, for one whose address the caller does not know: waits while verdicts are passed.
+ * Context: a thread, not in a signal handler, no lock.
+ */
+struct region *region_show(uint32_t number) _must_check_;
+
+/* The reaper passes verdicts between these two: nothing is shown meanwhile. */
+void region_judge(void);
+void region_judged(void);
+void region_judging_after_fork(void);
+
+/* Would region_condemn() end it, as things are? */
+bool region_may_go(uint32_t number, uint32_t cycle) _must_check_;
+
 void region_drop(struct region *r) _nonnull_all_;
 
 /*

@@ -170,31 +170,66 @@ static void count_kept(enum evidence_place place)
 	}
 }
 
-static void apply(struct sweep *s, uint32_t i)
+/* The number of suspect i; 0: it is no region. */
+static uint32_t number_of(const struct sweep *s, uint32_t i)
 {
 	uint32_t number = s->suspects.list[i].number;
+
+	return number == EVIDENCE_HEADER ? 0 : number;
+}
+
+/* What was pinned or shown meanwhile, or the collector sees, stays with all that it points to. */
+static void spare_others(struct sweep *s)
+{
+	FOSTER_SYNC("settle");
+	for (uint32_t i = 0; i < s->suspects.count; i++)
+		if (number_of(s, i) && !region_may_go(number_of(s, i), s->cycle))
+			sweep_spare(s, i);
+	sweep_close(s);
+}
+
+/* True: it goes. */
+static bool pass_verdict(struct sweep *s, uint32_t i)
+{
+	uint32_t number = number_of(s, i);
 	enum evidence_place place = sweep_kept(s, i);
 
-	if (number == EVIDENCE_HEADER)
-		return;
-	FOSTER_SYNC("settle");
-	if (place == EVIDENCE_NONE && region_condemn(number, s->cycle)) {
-		/* What the kernel will not release is in the queue again. */
-		(void)!region_release(number);
-		return;
-	}
-	if (place != EVIDENCE_NONE) {
+	if (!number)
+		return false;
+	if (place == EVIDENCE_NONE && region_condemn(number, s->cycle))
+		return true;
+	if (place != EVIDENCE_NONE && place != EVIDENCE_SPARED) {
 		count_kept(place);
 		region_spare(number);
 	}
 	region_acquit(number);
+	return false;
+}
+
+#define CONDEMNED 1u /* flag of a suspect */
+
+static void pass_verdicts(struct sweep *s)
+{
+	region_judge();
+	spare_others(s);
+	for (uint32_t i = 0; i < s->suspects.count; i++)
+		s->suspects.list[i].flags = pass_verdict(s, i) ? CONDEMNED : 0;
+	region_judged();
+}
+
+/* Callbacks of users run here.  What the kernel will not release is in the queue again. */
+static void release_condemned(const struct sweep *s)
+{
+	for (uint32_t i = 0; i < s->suspects.count; i++)
+		if (s->suspects.list[i].flags & CONDEMNED)
+			(void)!region_release(s->suspects.list[i].number);
 }
 
 static void acquit_all(struct sweep *s)
 {
 	for (uint32_t i = 0; i < s->suspects.count; i++)
-		if (s->suspects.list[i].number != EVIDENCE_HEADER)
-			region_acquit(s->suspects.list[i].number);
+		if (number_of(s, i))
+			region_acquit(number_of(s, i));
 }
 
 static void count_round(const struct sweep *s, int err)
@@ -215,8 +250,8 @@ static int conclude(struct sweep *s, int err)
 		acquit_all(s);
 		return err == -EBUSY ? err : -EAGAIN;
 	}
-	for (uint32_t i = 0; i < s->suspects.count; i++)
-		apply(s, i);
+	pass_verdicts(s);
+	release_condemned(s);
 	return 0;
 }
 

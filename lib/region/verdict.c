@@ -17,6 +17,14 @@
 #define GET(member) atomic_load_explicit(&(member), memory_order_relaxed)
 #define SET(member, value) atomic_store_explicit(&(member), (value), memory_order_relaxed)
 
+/*
+ * Nothing points to what is judged, so nobody can ask about it: but foster_for_each() needs no
+ * pointer to give one out.  What it shows stays, and so must all that is held by it; so it shows
+ * nothing between the look whether suspects may go and the last verdict.
+ */
+static _Atomic uint32_t judging;
+static _Atomic uint32_t showing; /* threads about to show one */
+
 static uint64_t life_of(const struct region *r)
 {
 	return life_get(&r->life);
@@ -179,21 +187,87 @@ static bool collector_agrees(const struct region *r, uint32_t cycle)
 	       (GET(r->sign_cycle) == cycle && GET(r->signs) >= gc_signs_needed());
 }
 
+static bool may_go(const struct region *r, uint64_t life, uint32_t cycle)
+{
+	if (life_state(life) != LIFE_DOUBTED && life_state(life) != LIFE_FADING)
+		return false;
+	/* Revived and doubted anew; or (8), a doubt of a later collection. */
+	return !(life & LIFE_QUEUED) && !touched_since(r, cycle) &&
+	       collector_agrees(r, cycle);
+}
+
+bool region_may_go(uint32_t number, uint32_t cycle)
+{
+	const struct region *r = region_at(number);
+
+	return may_go(r, life_of(r), cycle);
+}
+
 bool region_condemn(uint32_t number, uint32_t cycle)
 {
 	struct region *r = region_at(number);
 	uint64_t life = life_of(r);
 
+	fo_assert(atomic_load(&judging));
 	do {
-		if (life_state(life) != LIFE_DOUBTED && life_state(life) != LIFE_FADING)
-			return false;
-		if (life & LIFE_QUEUED)
-			return false; /* revived and doubted anew */
-		/* (8): a doubt of a later collection may stand where this one was withdrawn. */
-		if (touched_since(r, cycle) || !collector_agrees(r, cycle))
+		if (!may_go(r, life, cycle))
 			return false;
 	} while (!life_swap(&r->life, &life, life_with(life, LIFE_RELEASING)));
 	return true;
+}
+
+/* ------------------------------------------------------------------ judging and showing */
+
+void region_judge(void)
+{
+	uint32_t now;
+
+	atomic_store(&judging, 1);
+	while ((now = atomic_load(&showing)))
+		futex_wait(&showing, now, UINT64_MAX);
+}
+
+void region_judged(void)
+{
+	atomic_store(&judging, 0);
+	futex_wake(&judging);
+}
+
+static void show_ends(void)
+{
+	atomic_fetch_sub(&showing, 1);
+	if (atomic_load(&judging))
+		futex_wake(&showing);
+}
+
+/*
+ * Pairs with region_judge(): each says what it is about to do, and then looks for the other.
+ */
+static void show_begins(void)
+{
+	atomic_fetch_add(&showing, 1);
+	while (atomic_load(&judging)) {
+		show_ends();
+		FOSTER_SYNC("show-waits");
+		futex_wait(&judging, 1, UINT64_MAX);
+		atomic_fetch_add(&showing, 1);
+	}
+}
+
+struct region *region_show(uint32_t number)
+{
+	struct region *r;
+
+	show_begins();
+	r = region_hold_number(number);
+	show_ends();
+	return r;
+}
+
+void region_judging_after_fork(void)
+{
+	atomic_store(&judging, 0);
+	atomic_store(&showing, 0);
 }
 
 void region_acquit(uint32_t number)

@@ -170,6 +170,11 @@ void evidence_register(struct evidence *e, uint32_t index)
 	keep(e, index, EVIDENCE_REGISTER);
 }
 
+void evidence_spare(struct evidence *e, uint32_t index)
+{
+	keep(e, index, EVIDENCE_SPARED);
+}
+
 void evidence_judge_late(struct evidence *e)
 {
 	for (uint32_t i = 0; i < e->late_count; i++)

@@ -37,6 +37,7 @@ enum evidence_place {
 	EVIDENCE_COLLECTOR, /* an object of the collector */
 	EVIDENCE_REGION,    /* another region, or the argument of its callback */
 	EVIDENCE_FULL,	    /* no room was left to note all the words */
+	EVIDENCE_SPARED,    /* no word: its owner withdrew the doubt */
 };
 
 /*
@@ -116,6 +117,9 @@ void evidence_register(struct evidence *e, uint32_t index) _nonnull_all_;
  * gc_object_marked().
  */
 void evidence_judge_late(struct evidence *e) _nonnull_all_;
+
+/* The doubt is withdrawn: it stays, and keeps what it points to. */
+void evidence_spare(struct evidence *e, uint32_t index) _nonnull_all_;
 
 /* Last: what only suspects that go point to, goes. */
 void evidence_close(struct evidence *e) _nonnull_all_;

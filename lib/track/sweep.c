@@ -674,9 +674,17 @@ int sweep_decide(struct sweep *s, enum sweep_way way)
 		gc_locked(judge_late, s);
 		err = s->err;
 	}
-	if (!err)
-		evidence_close(s->evidence);
 	return err;
+}
+
+void sweep_spare(struct sweep *s, uint32_t i)
+{
+	evidence_spare(s->evidence, i);
+}
+
+void sweep_close(struct sweep *s)
+{
+	evidence_close(s->evidence);
 }
 
 bool sweep_grow(void)

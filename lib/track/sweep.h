@@ -90,7 +90,13 @@ void sweep_add_object(struct sweep *s, uintptr_t object) _nonnull_all_;
  */
 int sweep_decide(struct sweep *s, enum sweep_way way) _must_check_ _nonnull_all_;
 
-/* What keeps suspect i of s->suspects, after a sweep_decide() that returned 0. */
+/* Suspect i stays, whatever was found: it is in doubt no more. */
+void sweep_spare(struct sweep *s, uint32_t i) _nonnull_all_;
+
+/* After a sweep_decide() that returned 0: what kept suspects point to is kept too. */
+void sweep_close(struct sweep *s) _nonnull_all_;
+
+/* What keeps suspect i of s->suspects, after sweep_close(). */
 enum evidence_place sweep_kept(const struct sweep *s, uint32_t i) _nonnull_all_;
 
 void sweep_end(struct sweep *s) _nonnull_all_;
