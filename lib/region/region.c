@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The life of a region: the one place where a state changes, but for the end of a doubt,
- * which hold.c brings about too.
+ * The life of a region.  A state changes here, in verdict.c (doubts and their ends), in hold.c
+ * (the end of a doubt) and in place.c (the ends of regions in place).
  *
  * Terms
- *   range     span bytes of address space inside an object of the collector (track/overlay.h)
+ *   range     span bytes of address space: inside an object of the collector (an overlay,
+ *             track/overlay.h), or in place, wherever they are
  *   region    what users see in a range, from birth to release
  *   number    names a struct region; range and region share one
  *   sign      the collector's word that it sees no pointer into the range (gc/gc.h)
@@ -13,10 +14,10 @@
  * Invariants
  *   (1) A number whose state is not FREE stands in the registry for all of its range, and for no
  *       other address.
- *   (2) While the state is not FREE the sign keeps the object, so nobody else is given its
- *       addresses.  The range of a FREE number is ordinary memory and the collector's.
+ *   (2) While the state of an overlay is not FREE the sign keeps the object, so nobody else is
+ *       given its addresses.  The range of a FREE number is ordinary memory and the collector's.
  *   (3) Users reach a region in LIVE, DOUBTED, REVOKED and FADING only.
- *   (4) Pins or holds keep a region in LIVE or REVOKED: with either, no sign counts.
+ *   (4) Pins or holds keep a region in LIVE or REVOKED: with either, no doubt begins.
  *   (5) A number is in the doubt queue if and only if its queued bit is set, and at most once.
  *   (6) A number is in the pool if and only if its state is POOLED; then its range is forbidden
  *       and it has neither pins nor holds.
@@ -25,10 +26,13 @@
  *       range is not the region's.
  *   (8) A sign counts only if nobody touched the region since the marking that led to it: between
  *       marking and sign threads run, and may be given a pointer by a call of ours.
- *   (9) RELEASING has one owner: the thread that made it so.
+ *   (9) RELEASING has one owner: the thread that made it so, and the reaper of a region.
  *  (10) The generation goes up each time a number becomes NEWBORN, and never otherwise.
+ *  (11) A verdict counts only for the doubt that it is about: a round unqueues what it decides
+ *       over, every doubt of the sign queues, and what is queued is not condemned.
+ *  (12) In place, RELEASING stands in the registry no more, and neither does DISOWNED.
  *
- *                    region_born()          region_sign()          region_settle()
+ *                    region_born()          region_sign()          region_condemn()
  *     FREE ---> NEWBORN ------------> LIVE ----------------> DOUBTED -----------+
  *       ^          ^  |              |  |  <----------------                    |
  *       |          |  |              |  |     region_change()                   |
@@ -48,21 +52,28 @@
  *   NEWBORN    LIVE       region_born()      the mapping lies in the range
  *   NEWBORN    RELEASING  region_stillborn() the mapping was refused
  *   NEWBORN    DISOWNED   region_stillborn() and the range was lost
+ *   FREE       NEWBORN    place_enter()      in place
+ *   NEWBORN    FREE       place_leave()      in place: nothing came of it
  *   LIVE       DOUBTED    region_sign()      no pointer seen, no pin, no hold
+ *   LIVE       DOUBTED    region_suspect()   in place: a round begins, no pin, no hold
  *   LIVE       DOUBTED    region_doubt()     its maker failed after its birth
  *   DOUBTED    LIVE       region_change()    a caller has a pointer
  *                         region_hold_number()    foster_for_each() shows it
- *   DOUBTED    RELEASING  region_settle()    still in doubt when the reaper looks
+ *   DOUBTED    LIVE       region_acquit()    a round found a pointer, or decided nothing
+ *   DOUBTED    RELEASING  region_condemn()   a round found none, and the doubt is the same
+ *   DOUBTED    RELEASING  region_settle()    where the sign alone decides: still in doubt
  *   DOUBTED    LIVE       region_settle()    touched since the sign looked
  *   LIVE       REVOKED    region_revoke()    foster_close(), last page of foster_munmap()
  *   REVOKED    LIVE       region_unrevoke()  the kernel refused
- *   REVOKED    FADING     region_sign()      as LIVE to DOUBTED
- *   FADING     REVOKED    region_change()    as DOUBTED to LIVE
- *   FADING     RELEASING  region_settle()    as DOUBTED to RELEASING
+ *   REVOKED    FADING     as LIVE to DOUBTED
+ *   FADING     REVOKED    as DOUBTED to LIVE
+ *   FADING     RELEASING  as DOUBTED to RELEASING
  *   LIVE       DISOWNED   region_disown()
  *   LIVE, RELEASING  DISOWNED  region_abandon(), region_release()  the host unmapped it
  *   RELEASING  POOLED     region_release()   forbidden; the pool has room
  *   RELEASING  FREE       region_release()   ordinary again; the pool is full
+ *   RELEASING  FREE       place_release()    in place: given back
+ *   DISOWNED   FREE       place_bury()       in place: nobody looks at it any more
  *   RELEASING  DOUBTED, FADING  region_release()  the kernel refused; queued once more
  *   POOLED     RELEASING  region_unpool()    the pool is made smaller
  */
