@@ -26,7 +26,7 @@
  *       range is not the region's.
  *   (8) A sign counts only if nobody touched the region since the marking that led to it: between
  *       marking and sign threads run, and may be given a pointer by a call of ours.
- *   (9) RELEASING has one owner: the thread that made it so, and the reaper of a region.
+ *   (9) RELEASING has one owner: the thread that made it so.
  *  (10) The generation goes up each time a number becomes NEWBORN, and never otherwise.
  *  (11) A verdict counts only for the doubt that it is about: a round unqueues what it decides
  *       over, every doubt of the sign queues, and what is queued is not condemned.
