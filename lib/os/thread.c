@@ -185,6 +185,7 @@ bool thread_on_own_stack(const void *addr)
 #define WIPE_BYTES_LEAST 1024u
 /* Left alone at the end of the stack. */
 #define WIPE_MARGIN (4u << 10)
+#define WIPE_OWN 512
 
 /* How much of the stack below here may be written. */
 static size_t wipe_room(uintptr_t here)
@@ -200,13 +201,26 @@ static size_t wipe_room(uintptr_t here)
 	return room < WIPE_BYTES ? room : WIPE_BYTES;
 }
 
-_noinline_ void thread_wipe_stack(void)
+static _noinline_ void wipe_below(void)
 {
 	size_t room = wipe_room((uintptr_t)__builtin_frame_address(0));
 	void *dead = __builtin_alloca(room);
 
 	memset(dead, 0, room);
 	__asm__ volatile("" : : "r"(dead) : "memory");
+}
+
+/*
+ * What is called next has its frame where this one's is, with holes that it never writes: so this
+ * one is longer than those, and is cleared itself.
+ */
+_noinline_ void thread_wipe_stack(void)
+{
+	char own[WIPE_OWN];
+
+	wipe_below();
+	memset(own, 0, sizeof(own));
+	__asm__ volatile("" : : "r"(own) : "memory");
 }
 
 void futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t deadline)

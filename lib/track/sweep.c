@@ -404,6 +404,8 @@ static int read_memory(struct sweep *s)
 
 /* In the snapshot: what is not shared.  Its answer goes through shared scratch. */
 struct answer {
+	bool swapped;
+	uint64_t bytes;
 	_Atomic int err;
 	_Atomic bool given;
 };
@@ -422,6 +424,8 @@ static void read_copy(void *arg)
 		if (is_private(entry) && !entry->odd_in_snapshot)
 			err = reader_read(&s->reader, entry, entry->start, entry->end);
 	}
+	answer->swapped = s->reader.swapped;
+	answer->bytes = s->reader.bytes;
 	answer->err = err || !s->reader.swapped ? err : -EAGAIN;
 	answer->given = true;
 }
@@ -477,7 +481,11 @@ static int end_snapshot(struct sweep *s)
 	const struct answer *answer = (const struct answer *)(s->shared.base + s->shared.used);
 	int err = snapshot_wait(&s->snapshot, clock_ns() + ALL_NS);
 
-	return err ? err : answer->given ? answer->err : -ECHILD;
+	if (err || !answer->given)
+		return err ? err : -ECHILD;
+	s->reader.swapped |= answer->swapped;
+	s->reader.bytes = answer->bytes; /* what was read in the pause is in it */
+	return answer->err;
 }
 
 /* What the companion does. */
@@ -643,12 +651,16 @@ static int run(struct sweep *s)
 	return err ? err : s->err;
 }
 
+static bool no_snapshot; /* there was an arena, or the kernel's long list is missing */
+
 /* What is fastest here. */
 static enum sweep_way best_way(void)
 {
 	if (vm_resident() < SMALL_PROCESS)
 		return SWEEP_PAUSE;
-	return tracking_works() ? SWEEP_TRACKED : SWEEP_SNAPSHOT;
+	if (tracking_works())
+		return SWEEP_TRACKED;
+	return no_snapshot ? SWEEP_PAUSE : SWEEP_SNAPSHOT;
 }
 
 static int learn(struct sweep *s)
@@ -674,6 +686,8 @@ int sweep_decide(struct sweep *s, enum sweep_way way)
 		gc_locked(judge_late, s);
 		err = s->err;
 	}
+	if (err == -ENOSYS && s->way == SWEEP_SNAPSHOT)
+		no_snapshot = true;
 	return err;
 }
 
