@@ -2,6 +2,7 @@
 #include "guard/fault.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <ucontext.h>
@@ -12,15 +13,22 @@
 #include "os/copy.h"
 #include "os/fault.h"
 #include "os/thread.h"
+#include "region/region.h"
 #include "region/registry.h"
 
 /* Serialises installing.  Nests in nothing, nothing nests in it. */
 static pthread_mutex_t installing = PTHREAD_MUTEX_INITIALIZER;
 
-/* In any range of ours: a region's, a pooled or a revoked one's. */
+/*
+ * In any range of ours in the collector's heap: a region's, a pooled or a revoked one's.  What is
+ * tracked in place is none of its, and its faults are for whom they were for before.
+ */
 static bool in_range_of_ours(const void *addr)
 {
-	return registry_find((uintptr_t)addr).region != 0;
+	uint32_t number = registry_find((uintptr_t)addr).region;
+
+	return number && !atomic_load_explicit(&region_at(number)->in_place,
+					       memory_order_relaxed);
 }
 
 void guard_forget_address(void)
