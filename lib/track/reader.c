@@ -23,6 +23,7 @@ int reader_init(struct reader *r, const struct suspects *suspects, struct eviden
 		.evidence = evidence,
 		.buffer = scratch_take(scratch, READER_BUFFER),
 		.read_to = hide(0),
+		.run_end = hide(0),
 	};
 	return r->buffer ? 0 : -ENOMEM;
 }
@@ -88,42 +89,92 @@ static void scan_span(void *arg)
 	scan_edges(span, before != 0);
 }
 
-static void scan_guarded(struct reader *r, uintptr_t start, uintptr_t end)
+/* False: there was a fault, and what is behind does not join. */
+static bool scan_whole(struct reader *r, uintptr_t start, uintptr_t end)
 {
 	struct span span = { r, start, end, 0 };
-	size_t page = vm_page_size();
 	uintptr_t fault;
+	bool whole = companion_guarded(scan_span, &span, &fault);
 
-	if (companion_guarded(scan_span, &span, &fault))
+	r->read_to = hide(whole ? end : 0);
+	return whole;
+}
+
+/* The neighbours may be what has no memory. */
+static bool scan_alone(struct reader *r, uintptr_t start, uintptr_t end)
+{
+	bool partly = r->partly;
+	bool whole;
+
+	r->partly = false;
+	r->read_to = hide(0);
+	whole = scan_whole(r, start, end);
+	r->partly = partly;
+	return whole;
+}
+
+static void scan_guarded(struct reader *r, uintptr_t start, uintptr_t end)
+{
+	size_t page = vm_page_size();
+
+	if (scan_whole(r, start, end))
 		return;
 	/*
 	 * Something there has no memory: the end of a file that was truncated, or it has just been unmapped.
 	 * Page by page, so that all the others are read.
 	 */
-	for (; start < end; start += page) {
-		span = (struct span){ r, start, start + page, 0 };
-		(void)!companion_guarded(scan_span, &span, &fault);
-	}
+	for (; start < end; start += page)
+		if (!scan_whole(r, start, start + page))
+			(void)!scan_alone(r, start, start + page);
 }
 
-/* What is not readable: by the kernel, into a buffer. */
+/* What the kernel has copied of there. */
+static void scan_copied(struct reader *r, uintptr_t at, size_t bytes)
+{
+	struct span span = { .reader = r, .start = (uintptr_t)r->buffer };
+
+	span.end = span.start + (bytes & ~(STEP - 1));
+	span.shift = at - span.start;
+	if (span.end > span.start)
+		scan_span(&span);
+}
+
+/*
+ * What is not readable: by the kernel, into a buffer.  Each piece begins with the end of what is before
+ * it, where that was read or holds something: a word may lie across.
+ */
 static void scan_peeked(struct reader *r, uintptr_t start, uintptr_t end)
 {
+	size_t page = vm_page_size();
+
+	if (reveal(r->run_end) == start || (r->partly && start > r->entry->start))
+		start -= STEP;
+	if (r->partly && end < r->entry->end)
+		end += STEP;
 	while (start < end) {
 		size_t want = end - start < READER_BUFFER ? end - start : READER_BUFFER;
 		ssize_t got = peek_read(start, r->buffer, want);
-		struct span span = { .reader = r };
 
-		if (got <= 0)
-			got = (ssize_t)vm_page_size();
-		else {
-			span.start = (uintptr_t)r->buffer;
-			span.end = span.start + ((size_t)got & ~(WORD - 1));
-			span.shift = start - span.start;
-			scan_span(&span);
+		r->blind |= got < 0;
+		if (got <= 0) {
+			start = (start / page + 1) * page;
+			continue;
 		}
+		scan_copied(r, start, (size_t)got);
 		start += (size_t)got;
+		if (start < end && (size_t)got > STEP)
+			start -= STEP;
 	}
+}
+
+/* The run before could not be read as this one can; a word may lie across both. */
+static void scan_seam(struct reader *r, uintptr_t start)
+{
+	ssize_t got = peek_read(start - STEP, r->buffer, WORD);
+
+	r->blind |= got < 0;
+	if (got > 0)
+		scan_copied(r, start - STEP, (size_t)got);
 }
 
 void reader_read_run(struct reader *r, const struct layout_entry *entry, uintptr_t start,
@@ -135,11 +186,17 @@ void reader_read_run(struct reader *r, const struct layout_entry *entry, uintptr
 	r->bytes += end - start;
 	if (!readable && r->copy)
 		readable = vm_make_readable(start, end - start) == 0;
-	if (readable)
-		scan_guarded(r, start, end);
-	else
+	if (!readable && r->copy) {
+		r->blind = true; /* what could be peeked at is not the copy */
+	} else if (!readable) {
 		scan_peeked(r, start, end);
-	r->read_to = hide(readable ? end : 0);
+		r->read_to = hide(0);
+	} else {
+		if (reveal(r->run_end) == start && reveal(r->read_to) != start && !r->copy)
+			scan_seam(r, start);
+		scan_guarded(r, start, end);
+	}
+	r->run_end = hide(end);
 }
 
 /* ------------------------------------------------------------------ one mapping */
@@ -217,14 +274,18 @@ static void load_word(void *arg)
 }
 
 /* False: it is gone with its memory. */
-static bool read_word(const struct layout_entry *entry, struct word *word)
+static bool read_word(struct reader *r, const struct layout_entry *entry, struct word *word)
 {
 	uintptr_t fault;
+	ssize_t got;
 
 	word->value = 0;
-	if (entry->prot & PROT_READ)
-		return companion_guarded(load_word, word, &fault);
-	return peek_read(word->at, &word->value, WORD) > 0;
+	/* The other half may be in a mapping that is not readable. */
+	if (entry->prot & PROT_READ && companion_guarded(load_word, word, &fault))
+		return true;
+	got = peek_read(word->at, &word->value, WORD);
+	r->blind |= got < 0;
+	return got > 0;
 }
 
 void reader_read_again(struct reader *r, const struct layout *layout)
@@ -237,7 +298,7 @@ void reader_read_again(struct reader *r, const struct layout *layout)
 
 		if (!entry)
 			entry = layout_at(layout, word.at + STEP);
-		if (!entry || !read_word(entry, &word))
+		if (!entry || !read_word(r, entry, &word))
 			continue;
 		r->entry = entry;
 		for (unsigned int n = suspects_match(r->suspects, word.value, index); n > 0; n--)

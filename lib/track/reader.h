@@ -28,8 +28,11 @@ struct reader {
 	bool partly;   /* runs are not all that holds something, but what was written */
 	/* of the moment */
 	const struct layout_entry *entry; /* in which a run lies */
-	hidden_addr read_to;		  /* the end of the last run: a region may begin there */
+	/* a region may begin where these are */
+	hidden_addr run_end; /* of the last run */
+	hidden_addr read_to; /* the same, where it was read with ordinary loads, all of it */
 	uint64_t bytes;			  /* that were read */
+	bool blind; /* what is not readable could not be read otherwise: nothing can be decided */
 	bool swapped;			  /* a page was left out since it was on a disk */
 };
 

@@ -376,6 +376,11 @@ static size_t read_changed(struct sweep *s, size_t i, int *err)
 	return end;
 }
 
+static int what_was_left_out(const struct sweep *s)
+{
+	return s->reader.swapped || s->reader.blind ? -EAGAIN : 0;
+}
+
 /* All that the way leaves to read here and now. */
 static int read_memory(struct sweep *s)
 {
@@ -399,7 +404,7 @@ static int read_memory(struct sweep *s)
 		else
 			err = reader_read(&s->reader, entry, entry->start, entry->end);
 	}
-	return err || !s->reader.swapped ? err : -EAGAIN;
+	return err ? err : what_was_left_out(s);
 }
 
 /* In the snapshot: what is not shared.  Its answer goes through shared scratch. */
@@ -417,7 +422,7 @@ static void read_copy(void *arg)
 	int err = layout_is_copied(&s->layout, &s->own);
 
 	s->reader.copy = true;
-	s->reader.read_to = hide(0);
+	s->reader.read_to = s->reader.run_end = hide(0);
 	for (size_t i = 0; i < s->layout.count && !err; i++) {
 		const struct layout_entry *entry = &s->layout.entry[i];
 
@@ -426,7 +431,7 @@ static void read_copy(void *arg)
 	}
 	answer->swapped = s->reader.swapped;
 	answer->bytes = s->reader.bytes;
-	answer->err = err || !s->reader.swapped ? err : -EAGAIN;
+	answer->err = err ? err : what_was_left_out(s);
 	answer->given = true;
 }
 
