@@ -186,6 +186,7 @@ sweep_test_programs = \
 	tests/test_layout_learn \
 	tests/test_layout_list \
 	tests/test_pages \
+	tests/test_reader \
 	tests/test_scan \
 	tests/test_snapshot \
 	tests/test_stop \
@@ -213,6 +214,9 @@ tests_test_layout_list_LDADD = $(null_libs)
 tests_test_pages_SOURCES = tests/refuse.h tests/test_pages.c
 tests_test_pages_CPPFLAGS = $(test_cppflags)
 tests_test_pages_LDADD = $(null_libs)
+tests_test_reader_SOURCES = tests/layout_look.h tests/test_reader.c
+tests_test_reader_CPPFLAGS = $(test_cppflags)
+tests_test_reader_LDADD = $(null_libs)
 tests_test_scan_CPPFLAGS = $(test_cppflags)
 tests_test_scan_LDADD = $(null_libs)
 tests_test_snapshot_CPPFLAGS = $(test_cppflags)
