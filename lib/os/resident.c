@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "os/resident.h"
 
-#include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "os/vm.h"
-
-#define PAGES_AT_ONCE 2048u
 
 struct walk {
 	resident_fn *fn;
@@ -41,23 +39,40 @@ static int add_pages(struct walk *w, uintptr_t start, const unsigned char *in, s
 	return r;
 }
 
-int resident_each(uintptr_t start, uintptr_t end, resident_fn *fn, void *arg)
+void resident_init(struct resident *r)
+{
+	r->start = r->end = hide(0);
+}
+
+/* From start on, for as much as there is room, up to end. */
+static void ask(struct resident *r, uintptr_t start, uintptr_t end)
+{
+	size_t pages = (end - start) / vm_page_size();
+
+	if (pages > RESIDENT_PAGES)
+		pages = RESIDENT_PAGES;
+	if (mincore((void *)start, pages * vm_page_size(), r->in))
+		memset(r->in, 1, pages);
+	r->start = hide(start);
+	r->end = hide(start + pages * vm_page_size());
+}
+
+int resident_each(struct resident *r, uintptr_t start, uintptr_t end, uintptr_t ahead,
+		  resident_fn *fn, void *arg)
 {
 	struct walk w = { .fn = fn, .arg = arg };
-	unsigned char in[PAGES_AT_ONCE];
-	size_t page = vm_page_size();
-	int r = 0;
+	int err = 0;
 
-	while (start < end && r == 0) {
-		size_t pages = (end - start) / page;
+	while (start < end && err == 0) {
+		uintptr_t known;
 
-		if (pages > PAGES_AT_ONCE)
-			pages = PAGES_AT_ONCE;
-		if (mincore((void *)start, pages * page, in))
-			for (size_t i = 0; i < pages; i++)
-				in[i] = 1;
-		r = add_pages(&w, start, in, pages);
-		start += pages * page;
+		if (start < reveal(r->start) || start >= reveal(r->end))
+			ask(r, start, ahead > end ? ahead : end);
+		known = reveal(r->end) < end ? reveal(r->end) : end;
+		err = add_pages(&w, start,
+				r->in + (start - reveal(r->start)) / vm_page_size(),
+				(known - start) / vm_page_size());
+		start = known;
 	}
-	return r ? r : end_run(&w);
+	return err ? err : end_run(&w);
 }

@@ -8,7 +8,6 @@
 #include "os/companion.h"
 #include "os/pages.h"
 #include "os/peek.h"
-#include "os/resident.h"
 #include "os/vm.h"
 #include "track/scan.h"
 
@@ -233,12 +232,12 @@ int reader_read(struct reader *r, const struct layout_entry *entry, uintptr_t st
 	case LAYOUT_UNKNOWN:
 		if (!entry->readable)
 			return -EAGAIN;
-		return resident_each(start, end, on_resident, r);
+		return resident_each(&r->resident, start, end, r->mapped_to, on_resident, r);
 	case LAYOUT_SHARED:
 		/* Should it be an arena by now, what is not there must not be touched. */
 		if (entry->bpf)
 			return pages_held(start, end, reader_read_held, r, r->copy);
-		return resident_each(start, end, on_resident, r);
+		return resident_each(&r->resident, start, end, r->mapped_to, on_resident, r);
 	default:
 		return 0;
 	}

@@ -14,6 +14,7 @@
 #include "base/hidden.h"
 #include "os/layout.h"
 #include "os/pages.h"
+#include "os/resident.h"
 #include "os/scratch.h"
 #include "track/evidence.h"
 #include "track/suspects.h"
@@ -26,6 +27,9 @@ struct reader {
 	bool copy;    /* this is a snapshot: the memory is ours to change */
 	bool fault_in; /* swapped pages are read too */
 	bool partly;   /* runs are not all that holds something, but what was written */
+	/* of the pause */
+	struct resident resident; /* pages of shared memory */
+	uintptr_t mapped_to;	  /* from the entry up to here all is mapped; 0: not known */
 	/* of the moment */
 	const struct layout_entry *entry; /* in which a run lies */
 	/* a region may begin where these are */

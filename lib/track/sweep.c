@@ -333,6 +333,11 @@ static void read_registers(const struct stop_registers *regs, void *arg)
 		reader_read_registers(&s->reader, regs->vector, regs->vector_bytes);
 }
 
+static bool is_private(const struct layout_entry *entry)
+{
+	return entry->kind == LAYOUT_PRIVATE || entry->kind == LAYOUT_FILE;
+}
+
 /* A run of written pages, or of pages that are not watched; it may go over several mappings. */
 static int on_run(const struct tracking_run *run, void *arg)
 {
@@ -351,24 +356,32 @@ static int on_run(const struct tracking_run *run, void *arg)
 		}
 		part.end = entry->end < run->pages.end ? entry->end : run->pages.end;
 		s->reader.entry = entry;
-		err = reader_read_held(&part, &s->reader);
+		if (is_private(entry))
+			err = reader_read_held(&part, &s->reader);
 		part.start = part.end;
 	}
 	return err;
 }
 
-static bool is_private(const struct layout_entry *entry)
+static bool is_left_out(const struct layout_entry *entry)
 {
-	return entry->kind == LAYOUT_PRIVATE || entry->kind == LAYOUT_FILE;
+	return (MUTANT(SHARED_EARLY) && entry->kind == LAYOUT_SHARED) ||
+	       (MUTANT(OTHER_MEMORY) && !gc_owns(entry->start));
 }
 
-/* From entry i on, private memory with nothing else between: one walk.  The entry behind. */
+/* A walk over private memory need not end there: a page of a region, say. */
+static bool is_passed_over(const struct layout_entry *entry)
+{
+	return entry->kind == LAYOUT_SHARED && is_small(entry);
+}
+
+/* From entry i on, private memory with little else between: one walk.  The entry behind. */
 static size_t read_changed(struct sweep *s, size_t i, int *err)
 {
 	const struct layout_entry *entry = s->layout.entry;
 	size_t end = i;
 
-	while (end < s->layout.count && is_private(&entry[end]))
+	while (end < s->layout.count && (is_private(&entry[end]) || is_passed_over(&entry[end])))
 		end++;
 	s->reader.partly = true;
 	*err = tracking_scan(&s->tracking, entry[i].start, entry[end - 1].end, on_run, s);
@@ -381,29 +394,55 @@ static int what_was_left_out(const struct sweep *s)
 	return s->reader.swapped || s->reader.blind ? -EAGAIN : 0;
 }
 
-/* All that the way leaves to read here and now. */
-static int read_memory(struct sweep *s)
+static int read_all_changed(struct sweep *s)
 {
 	size_t next;
 	int err = 0;
 
 	for (size_t i = 0; i < s->layout.count && !err; i = next) {
+		next = i + 1;
+		if (is_private(&s->layout.entry[i]) && !is_left_out(&s->layout.entry[i]))
+			next = read_changed(s, i, &err);
+	}
+	return err;
+}
+
+/* How far mappings follow each other from the i-th on, or from one before that. */
+static void look_ahead(struct sweep *s, size_t i)
+{
+	const struct layout_entry *entry = s->layout.entry;
+
+	if (entry[i].end <= s->reader.mapped_to)
+		return;
+	s->reader.mapped_to = entry[i].end;
+	for (size_t n = i + 1; n < s->layout.count && n - i < ROW_MOST &&
+			       entry[n].start == entry[n - 1].end;
+	     n++)
+		s->reader.mapped_to = entry[n].end;
+}
+
+/* All that the way leaves to read here and now. */
+static int read_memory(struct sweep *s)
+{
+	int err = s->way == SWEEP_TRACKED ? read_all_changed(s) : 0;
+
+	resident_init(&s->reader.resident);
+	s->reader.mapped_to = 0;
+	for (size_t i = 0; i < s->layout.count && !err; i++) {
 		const struct layout_entry *entry = &s->layout.entry[i];
 		bool private = is_private(entry);
 
-		next = i + 1;
 		FOSTER_SYNC("sweep-deciding");
+		if (s->way == SWEEP_TRACKED && private)
+			continue;
 		if (s->way == SWEEP_SNAPSHOT && private && !entry->odd_in_snapshot)
 			continue;
-		if (MUTANT(SHARED_EARLY) && entry->kind == LAYOUT_SHARED)
+		if (is_left_out(entry))
 			continue;
-		if (MUTANT(OTHER_MEMORY) && !gc_owns(entry->start))
-			continue;
-		if (s->way == SWEEP_TRACKED && private)
-			next = read_changed(s, i, &err);
-		else
-			err = reader_read(&s->reader, entry, entry->start, entry->end);
+		look_ahead(s, i);
+		err = reader_read(&s->reader, entry, entry->start, entry->end);
 	}
+	s->reader.mapped_to = 0; /* it may be where a region begins */
 	return err ? err : what_was_left_out(s);
 }
 
