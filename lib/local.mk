@@ -41,6 +41,7 @@ foster_core_sources = \
 	lib/track/scan.c lib/track/scan.h \
 	lib/track/suspects.c lib/track/suspects.h \
 	lib/track/sweep.c lib/track/sweep.h \
+	lib/track/watched.c lib/track/watched.h \
 	lib/region/attach.c \
 	lib/region/callback.c lib/region/callback.h \
 	lib/region/collect.c lib/region/collect.h \

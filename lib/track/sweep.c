@@ -2,7 +2,6 @@
 #include "track/sweep.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -28,10 +27,7 @@
 #define LOOK_NS (50 * NS_PER_MS)     /* between looks whether it is still there */
 #define PASSES_MOST 4		     /* over what was written while the program runs */
 #define PASS_ENOUGH ((uint64_t)1 << 20) /* bytes: what is left is for the pause */
-#define SMALL_MAPPING ((uint64_t)64 << 10)
-#define UNWATCHED_EACH ((uint64_t)8 << 10) /* bytes in a small one that is read in the pause */
-#define UNWATCHED_MOST ((uint64_t)8 << 20) /* ... and in all of them */
-#define ROW_MOST 1024u			   /* small mappings that are asked about at once */
+#define AHEAD_MOST 1024u /* mappings in a row that are asked about at once */
 #define SMALL_PROCESS ((uint64_t)6 << 20) /* bytes that are read in the pause at once */
 
 /* PREPARING -> READY -> PAUSED -> RESUMED, or from READY to ABANDONED.  Waiters sleep on it. */
@@ -123,113 +119,23 @@ static uint64_t read_written_early(struct sweep *s)
 	uint64_t before = s->reader.bytes;
 
 	s->reader.partly = true;
-	for (size_t i = 0; i < s->watched_count; i++) {
-		const struct sweep_watched *w = &s->watched[i];
+	for (size_t i = 0; i < s->watched.count; i++) {
+		const struct layout_entry *entry = s->watched.entry[i];
 
-		s->reader.entry = w->entry;
+		s->reader.entry = entry;
 		/* Where it fails the range is no longer tracked, and is read in the pause. */
-		(void)!tracking_written(&s->tracking, w->entry->start, w->entry->end, true,
+		(void)!tracking_written(&s->tracking, entry->start, entry->end, true,
 					on_written, &s->reader);
 	}
 	s->reader.partly = false;
 	return s->reader.bytes - before;
 }
 
-static bool can_be_watched(const struct layout_entry *entry)
-{
-	return entry->kind == LAYOUT_PRIVATE && !entry->uffd && !entry->huge;
-}
-
-/* What cannot be watched is read in the pause. */
-static void watch(struct sweep *s, const struct layout_entry *entry)
-{
-	if (can_be_watched(entry) &&
-	    !tracking_watch(&s->tracking, entry->start, entry->end))
-		s->watched[s->watched_count++].entry = entry;
-}
-
-static bool is_small(const struct layout_entry *entry)
-{
-	return entry->end - entry->start <= SMALL_MAPPING;
-}
-
-/* Small mappings without a gap between, and what they hold. */
-struct row {
-	const struct layout_entry *first;
-	const struct layout_entry *end;
-	const struct layout_entry *at; /* that a run begins in */
-	uint32_t *held;		       /* bytes, of each entry */
-};
-
-static int count_held(const struct pages_run *run, void *arg)
-{
-	struct row *row = arg;
-	uintptr_t start = run->start;
-
-	while (start < run->end && row->at < row->end) {
-		uintptr_t end = row->at->end < run->end ? row->at->end : run->end;
-
-		if (start < end)
-			row->held[row->at - row->first] += (uint32_t)(end - start);
-		start = start < end ? end : start;
-		row->at += start >= row->at->end;
-	}
-	return 0;
-}
-
-/*
- * To watch a mapping, to read it, to ask what was written and to let go of it takes eight
- * system calls, as long as to read two pages.  There may be thousands that hold a page or
- * none (those of regions, and of ranges in the pool): one call tells.
- */
-static void watch_row(struct sweep *s, struct row *row)
-{
-	bool told = !pages_held(row->first->start, row->end[-1].end, count_held, row, false);
-
-	for (const struct layout_entry *entry = row->first; entry < row->end; entry++) {
-		uint32_t held = row->held[entry - row->first];
-
-		if (told && held <= UNWATCHED_EACH && s->unwatched + held <= UNWATCHED_MOST)
-			s->unwatched += held;
-		else
-			watch(s, entry);
-	}
-}
-
-/* From entry i on; the entry behind. */
-static size_t watch_small(struct sweep *s, size_t i)
-{
-	const struct layout_entry *entry = s->layout.entry;
-	struct row row = { .first = &entry[i], .at = &entry[i], .held = s->held };
-	size_t end = i + 1;
-
-	while (end < s->layout.count && end - i < ROW_MOST && is_small(&entry[end]) &&
-	       entry[end].start == entry[end - 1].end)
-		end++;
-	row.end = &entry[end];
-	memset(s->held, 0, ROW_MOST * sizeof(*s->held));
-	watch_row(s, &row);
-	return end;
-}
-
-/* Private memory; that of files is little, and of it only written pages count. */
 static int watch_all(struct sweep *s)
 {
 	int err = layout_read(&s->layout, &s->own, &s->shared);
 
-	if (err)
-		return err;
-	s->watched = scratch_take(&s->own, s->layout.count * sizeof(*s->watched));
-	s->held = scratch_take(&s->own, ROW_MOST * sizeof(*s->held));
-	if (!s->watched || !s->held)
-		return -ENOMEM;
-	for (size_t i = 0; i < s->layout.count;) {
-		if (is_small(&s->layout.entry[i]))
-			i = watch_small(s, i);
-		else
-			watch(s, &s->layout.entry[i++]);
-	}
-	return 0;
+	return err ? err : watched_begin(&s->watched, &s->layout, &s->tracking, &s->own);
 }
 
 static void read_until_little_is_written(struct sweep *s)
@@ -255,8 +161,8 @@ static int read_early(struct sweep *s)
 	if (!err)
 		err = watch_all(s);
 	s->reader.early = true;
-	for (size_t i = 0; i < s->watched_count && !err; i++) {
-		const struct layout_entry *entry = s->watched[i].entry;
+	for (size_t i = 0; i < s->watched.count && !err; i++) {
+		const struct layout_entry *entry = s->watched.entry[i];
 
 		err = reader_read(&s->reader, entry, entry->start, entry->end);
 		FOSTER_SYNC("sweep-reading");
@@ -372,7 +278,7 @@ static bool is_left_out(const struct layout_entry *entry)
 /* A walk over private memory need not end there: a page of a region, say. */
 static bool is_passed_over(const struct layout_entry *entry)
 {
-	return entry->kind == LAYOUT_SHARED && is_small(entry);
+	return entry->kind == LAYOUT_SHARED && watched_is_small(entry);
 }
 
 /* From entry i on, private memory with little else between: one walk.  The entry behind. */
@@ -415,7 +321,7 @@ static void look_ahead(struct sweep *s, size_t i)
 	if (entry[i].end <= s->reader.mapped_to)
 		return;
 	s->reader.mapped_to = entry[i].end;
-	for (size_t n = i + 1; n < s->layout.count && n - i < ROW_MOST &&
+	for (size_t n = i + 1; n < s->layout.count && n - i < AHEAD_MOST &&
 			       entry[n].start == entry[n - 1].end;
 	     n++)
 		s->reader.mapped_to = entry[n].end;

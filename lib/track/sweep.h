@@ -34,13 +34,9 @@
 #include "track/evidence.h"
 #include "track/reader.h"
 #include "track/suspects.h"
+#include "track/watched.h"
 
 enum sweep_way { SWEEP_BEST, SWEEP_PAUSE, SWEEP_TRACKED, SWEEP_SNAPSHOT };
-
-/* A mapping that is watched for writes, and was read. */
-struct sweep_watched {
-	const struct layout_entry *entry;
-};
 
 struct sweep {
 	enum sweep_way way;
@@ -55,10 +51,7 @@ struct sweep {
 	struct evidence *evidence; /* in shared */
 	struct reader reader;
 	struct tracking tracking;
-	struct sweep_watched *watched;
-	size_t watched_count;
-	uint32_t *held;	    /* of small mappings in a row */
-	uint64_t unwatched; /* bytes in mappings that are not worth watching */
+	struct watched watched;
 	struct layout layout;
 	const struct stop *stop; /* in the pause */
 	struct snapshot snapshot;
