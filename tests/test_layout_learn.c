@@ -101,7 +101,7 @@ TEST(what_is_remembered_is_no_evidence)
 	assert_int_equal(tables, 1);
 }
 
-#define TABLE_BYTES ((size_t)4 << 20) /* as smaps.c has it */
+#define TABLE_BYTES ((size_t)63 << 16) /* as smaps.c has it */
 
 static char *map_block(void)
 {

@@ -402,7 +402,7 @@ TEST(the_page_behind_one_that_has_gone_is_read)
 
 	begin();
 	put(p + page);
-	job.reader.read_to = job.reader.run_end = (uintptr_t)p + page;
+	job.reader.read_to = job.reader.run_end = hide((uintptr_t)p + page);
 	assert_int_equal(munmap(p, page), 0);
 	leaving.p = p + page;
 	leaving.bytes = page;

@@ -178,11 +178,11 @@ struct question {
 	struct smaps_cursor cursor;
 };
 
-static bool is_ours(const struct question *q, const struct mapline *m)
+static bool is_ours(const struct scratch *const ours[HOLES], const struct mapline *m)
 {
 	for (size_t i = 0; i < HOLES; i++)
-		if (q->ours[i] && m->start >= q->ours[i]->base &&
-		    m->end <= q->ours[i]->base + q->ours[i]->size)
+		if (ours[i] && m->start >= ours[i]->base &&
+		    m->end <= ours[i]->base + ours[i]->size)
 			return true;
 	return false;
 }
@@ -191,24 +191,34 @@ static bool is_ours(const struct question *q, const struct mapline *m)
  * Must the long list be read for this one?  What has an inode to itself is known by
  * that; all BPF maps and most other objects have the same one.
  */
-static int is_open(const struct mapline *m, void *arg)
+static bool is_open(const struct mapline *m, const struct scratch *const ours[HOLES],
+		    unsigned int recalled)
+{
+	if (!m->shared || is_device(m) || is_ours(ours, m))
+		return false;
+	return is_object(m) || !(recalled & SMAPS_KNOWN);
+}
+
+static int ask_line(const struct mapline *m, void *arg)
 {
 	struct question *q = arg;
 
-	if (!m->shared || is_device(m) || is_ours(q, m))
-		return 0;
-	return is_object(m) || !(smaps_recall(&q->cursor, m) & SMAPS_KNOWN);
+	return is_open(m, q->ours, smaps_recall(&q->cursor, m));
+}
+
+int layout_learn_rest(struct scratch *scratch)
+{
+	int r = smaps_learn(scratch);
+
+	return smaps_are_refused() ? 0 : r;
 }
 
 int layout_learn(struct scratch *scratch, const struct scratch *also)
 {
 	struct question q = { .ours = { scratch, also } };
-	int r = each_line(scratch, is_open, &q);
+	int r = each_line(scratch, ask_line, &q);
 
-	if (r <= 0)
-		return r;
-	r = smaps_learn(scratch);
-	return smaps_are_refused() ? 0 : r;
+	return r <= 0 ? r : layout_learn_rest(scratch);
 }
 
 int layout_learn_all(struct scratch *scratch)
@@ -326,7 +336,10 @@ static int add_around(struct listing *ls, const struct layout_entry *e, size_t n
 static int add_line(const struct mapline *m, void *arg)
 {
 	struct listing *ls = arg;
-	const struct layout_entry e = entry_of(m, smaps_recall(&ls->cursor, m));
+	unsigned int recalled = smaps_recall(&ls->cursor, m);
+	const struct layout_entry e = entry_of(m, recalled);
+
+	ls->layout->open |= is_open(m, ls->hole, recalled);
 
 	return add_around(ls, &e, 0);
 }

@@ -58,6 +58,7 @@ struct layout {
 	struct layout_entry *entry; /* sorted, disjoint, in scratch */
 	size_t count;
 	size_t unknown; /* how many are LAYOUT_UNKNOWN */
+	bool open;	/* layout_learn() would read the long list */
 };
 
 /* Opens descriptors now, while the process may (a setuid later makes /proc refuse). */
@@ -87,6 +88,9 @@ void layout_after_fork(void);
  */
 int layout_learn(struct scratch *scratch, const struct scratch *also)
 	_must_check_ _nonnull_(1);
+
+/* The same, after a layout_read() that said "open"; then read it again. */
+int layout_learn_rest(struct scratch *scratch) _must_check_ _nonnull_all_;
 
 /*
  * The same of every mapping, whatever is known: before a snapshot.  Here a list that is

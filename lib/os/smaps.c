@@ -38,7 +38,7 @@ struct table {
 	size_t count;
 	struct record record[];
 };
-#define TABLE_BYTES ((size_t)4 << 20) /* of addresses; for as many as Linux allows by default */
+#define TABLE_BYTES ((size_t)63 << 16) /* of addresses; for as many as Linux allows by default */
 
 static struct table *remembered;
 static struct table *other; /* for the next reading */

@@ -131,13 +131,6 @@ static uint64_t read_written_early(struct sweep *s)
 	return s->reader.bytes - before;
 }
 
-static int watch_all(struct sweep *s)
-{
-	int err = layout_read(&s->layout, &s->own, &s->shared);
-
-	return err ? err : watched_begin(&s->watched, &s->layout, &s->tracking, &s->own);
-}
-
 static void read_until_little_is_written(struct sweep *s)
 {
 	uint64_t before = s->reader.bytes;
@@ -159,7 +152,7 @@ static int read_early(struct sweep *s)
 	int err = tracking_begin(&s->tracking);
 
 	if (!err)
-		err = watch_all(s);
+		err = watched_begin(&s->watched, &s->layout, &s->tracking, &s->own);
 	s->reader.early = true;
 	for (size_t i = 0; i < s->watched.count && !err; i++) {
 		const struct layout_entry *entry = s->watched.entry[i];
@@ -613,10 +606,23 @@ static enum sweep_way best_way(void)
 	return no_snapshot ? SWEEP_PAUSE : SWEEP_SNAPSHOT;
 }
 
+/* The list for what is read early tells as well whether there is something to learn. */
+static int learn_and_list(struct sweep *s)
+{
+	int err = layout_read(&s->layout, &s->own, &s->shared);
+
+	if (err || !s->layout.open)
+		return err;
+	err = layout_learn_rest(&s->own);
+	return err ? err : layout_read(&s->layout, &s->own, &s->shared);
+}
+
 static int learn(struct sweep *s)
 {
 	if (s->way == SWEEP_SNAPSHOT)
 		return layout_learn_all(&s->own);
+	if (s->way == SWEEP_TRACKED)
+		return learn_and_list(s);
 	return layout_learn(&s->own, &s->shared);
 }
 
