@@ -15,6 +15,7 @@ foster_core_sources = \
 	lib/os/fault.c lib/os/fault.h \
 	lib/os/layout.c lib/os/layout.h \
 	lib/os/mapline.c lib/os/mapline.h \
+	lib/os/mapquery.c lib/os/mapquery.h \
 	lib/os/maps.c lib/os/maps.h \
 	lib/os/pagemap.c lib/os/pagemap.h \
 	lib/os/pages.c lib/os/pages.h \
@@ -35,6 +36,7 @@ foster_core_sources = \
 	lib/gc/gc.h \
 	lib/track/evidence.c lib/track/evidence.h \
 	lib/track/filter.c lib/track/filter.h \
+	lib/track/gaps.c lib/track/gaps.h \
 	lib/track/look.c lib/track/look.h \
 	lib/track/overlay.c lib/track/overlay.h \
 	lib/track/reader.c lib/track/reader.h \

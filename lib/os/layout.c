@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "os/mapline.h"
+#include "os/mapquery.h"
 #include "os/procfile.h"
 #include "os/smaps.h"
 
@@ -237,6 +238,8 @@ struct listing {
 	const struct scratch *hole[HOLES];
 	size_t cut[HOLES]; /* bytes left out */
 	struct smaps_cursor cursor;
+	const struct layout_gap *gap; /* the next */
+	size_t gaps;
 };
 
 /* Nothing else is taken meanwhile, so pieces of scratch follow each other. */
@@ -353,17 +356,79 @@ static bool layout_is_valid(const struct layout *l)
 	return true;
 }
 
+/* The mapping, or what of it begins at *at and is in no gap; *at: the end of what was seen to. */
+static int add_outside(struct listing *ls, struct mapline *m, uintptr_t *at)
+{
+	int r = 0;
+
+	if (m->start < *at) {
+		if (m->inode || m->device)
+			m->offset += *at - m->start;
+		m->start = *at;
+	}
+	while (ls->gaps && ls->gap->end <= m->start) {
+		ls->gap++;
+		ls->gaps--;
+	}
+	*at = m->end;
+	if (ls->gaps && ls->gap->start < m->end) {
+		m->end = ls->gap->start;
+		*at = ls->gap->end;
+	}
+	if (m->start < m->end)
+		r = add_line(m, ls);
+	return r;
+}
+
+static int ask_each(struct listing *ls)
+{
+	char *name = scratch_take(ls->scratch, MAPQUERY_NAME);
+	int fd = procfile_fd(&maps_file);
+	uintptr_t at = 0;
+	struct mapline m;
+	int r;
+
+	if (!name)
+		return -ENOMEM;
+	while (!(r = mapquery_next(fd, at, &m, name)))
+		if ((r = add_outside(ls, &m, &at)))
+			return r;
+	return r == -ENOENT ? 0 : r;
+}
+
+static int list_all(struct listing *ls)
+{
+	static bool unanswered;
+	int r;
+
+	if (ls->gaps && !unanswered) {
+		r = ask_each(ls);
+		unanswered = r == -ENOTTY;
+		if (!unanswered)
+			return r;
+	}
+	return each_line(ls->scratch, add_line, ls);
+}
+
 int layout_read(struct layout *l, struct scratch *scratch, const struct scratch *also)
+{
+	return layout_read_around(l, scratch, also, NULL, 0);
+}
+
+int layout_read_around(struct layout *l, struct scratch *scratch, const struct scratch *also,
+		       const struct layout_gap *gap, size_t gaps)
 {
 	struct listing ls = {
 		.layout = l,
 		.scratch = scratch,
 		.hole = { scratch, also },
+		.gap = gap,
+		.gaps = gaps,
 	};
 	int r;
 
 	*l = (struct layout){ 0 };
-	r = each_line(scratch, add_line, &ls);
+	r = list_all(&ls);
 	if (r)
 		return r;
 	for (size_t i = 0; i < HOLES; i++)

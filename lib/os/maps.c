@@ -7,29 +7,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-/* PROCMAP_QUERY of linux/fs.h, which Debian 12's headers do not have yet. */
-struct query {
-	uint64_t size;
-	uint64_t flags;
-	uint64_t addr;
-	uint64_t start;
-	uint64_t end;
-	uint64_t vma_flags;
-	uint64_t page_size;
-	uint64_t offset;
-	uint64_t inode;
-	uint32_t major;
-	uint32_t minor;
-	uint32_t name_size;
-	uint32_t build_id_size;
-	uint64_t name;
-	uint64_t build_id;
-};
-#define QUERY_PROT 7u /* of vma_flags: PROT_READ, PROT_WRITE, PROT_EXEC */
-#define QUERY _IOWR('f', 17, struct query)
+#include "os/mapquery.h"
 
 #define NONE (-1)
 #define UNSUPPORTED (-2)
@@ -76,10 +56,10 @@ static bool is_maps(int fd)
 	return strncmp(target, "/proc/", 6) == 0 && strcmp(target + n - 5, "/maps") == 0;
 }
 
-static int ask(int fd, uintptr_t addr, struct query *q)
+static int ask(int fd, uintptr_t addr, struct mapquery *q)
 {
-	*q = (struct query){ .size = sizeof(*q), .addr = addr };
-	return ioctl(fd, QUERY, q) == 0 ? 0 : -errno;
+	*q = (struct mapquery){ .size = sizeof(*q), .addr = addr };
+	return ioctl(fd, MAPQUERY, q) == 0 ? 0 : -errno;
 }
 
 static bool is_answer(int r)
@@ -102,7 +82,7 @@ static int give_up(int fd, int err)
  * The descriptor did not answer.  A host that closes all descriptors closed ours too, and
  * the number may be another's now: it is left alone, and a new one is opened.
  */
-static int ask_anew(int old, uintptr_t addr, struct query *q)
+static int ask_anew(int old, uintptr_t addr, struct mapquery *q)
 {
 	bool was_ours = old >= 0 && is_maps(old);
 	int none = old;
@@ -120,7 +100,7 @@ static int ask_anew(int old, uintptr_t addr, struct query *q)
 int maps_at(uintptr_t addr, struct maps_entry *entry)
 {
 	int fd = atomic_load_explicit(&maps_fd, memory_order_relaxed);
-	struct query q;
+	struct mapquery q;
 	int r;
 
 	if (fd == UNSUPPORTED)
@@ -136,7 +116,7 @@ int maps_at(uintptr_t addr, struct maps_entry *entry)
 		.offset = q.offset,
 		.inode = q.inode,
 		.device = (uint64_t)q.major << 32 | q.minor,
-		.prot = (int)(q.vma_flags & QUERY_PROT),
+		.prot = (int)(q.vma_flags & MAPQUERY_PROT),
 	};
 	return 0;
 }

@@ -77,6 +77,17 @@ void procfile_close(struct procfile *f)
 	f->fd = NONE;
 }
 
+int procfile_fd(struct procfile *f)
+{
+	int r = 0;
+
+	if (!is_ours(f)) {
+		f->fd = NONE; /* not closed: the number is another's */
+		r = open_anew(f);
+	}
+	return r ? r : f->fd;
+}
+
 /* Appends to the text.  How many bytes, 0 at the end, or a negative errno. */
 static long fill(struct procfile_lines *l)
 {
@@ -99,13 +110,9 @@ static int begin_once(struct procfile_lines *l, struct procfile *f)
 {
 	long r;
 
-	if (!is_ours(f)) {
-		f->fd = NONE; /* not closed: the number is another's */
-		r = open_anew(f);
-		if (r)
-			return (int)r;
-	}
-	l->fd = f->fd;
+	l->fd = procfile_fd(f);
+	if (l->fd < 0)
+		return l->fd;
 	r = fill(l);
 	if (r > 0)
 		return 0;

@@ -29,6 +29,9 @@ void procfile_open(struct procfile *f) _nonnull_all_;
 /* Closes it, if the number is still ours. */
 void procfile_close(struct procfile *f) _nonnull_all_;
 
+/* Its descriptor; opened anew as procfile_begin() does.  Or a negative errno. */
+int procfile_fd(struct procfile *f) _must_check_ _nonnull_all_;
+
 struct procfile_lines {
 	int fd;
 	bool end;   /* nothing is left behind text */

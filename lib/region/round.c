@@ -73,6 +73,46 @@ static bool is_swept(const struct region *r)
 	return GET(r->in_place) || !round_trusts_sign();
 }
 
+/* ------------------------------------------------------------------ what holds nothing */
+
+static size_t count_pooled(void)
+{
+	return stats_get(pool_ranges) + 1;
+}
+
+/* Forbidden since it was mapped; the collector writes nothing into the pages around it. */
+static bool is_pooled(uint32_t number, struct gap *gap)
+{
+	const struct region *r = region_at(number);
+
+	if (life_state(life_get(&r->life)) != LIFE_POOLED || GET(r->in_place))
+		return false;
+	*gap = (struct gap){
+		.start = overlay_object(region_base(r)),
+		.end = overlay_object_end(region_base(r), region_span(r)),
+		.number = number,
+	};
+	return true;
+}
+
+static bool next_pooled(uint32_t *at, struct gap *gap)
+{
+	while (++*at < region_numbers_end())
+		if (is_pooled(*at, gap))
+			return true;
+	return false;
+}
+
+static bool is_pooled_still(const struct gap *gap)
+{
+	struct gap now;
+
+	return is_pooled(gap->number, &now) && now.start == gap->start &&
+	       now.end == gap->end;
+}
+
+static const struct gaps_owner pooled = { count_pooled, next_pooled, is_pooled_still };
+
 /* In doubt, and the sweep is asked. */
 static bool is_doubted(uint32_t number)
 {
@@ -278,7 +318,7 @@ static int run_round(void)
 	if (!candidates)
 		return 0;
 	do {
-		err = sweep_begin(&sweep, 2 * candidates, owner_of);
+		err = sweep_begin(&sweep, 2 * candidates, owner_of, &pooled);
 		if (err) {
 			round_drop_doubts();
 			return err;

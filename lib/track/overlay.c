@@ -39,3 +39,8 @@ uintptr_t overlay_object(uintptr_t base)
 {
 	return base - vm_page_size();
 }
+
+uintptr_t overlay_object_end(uintptr_t base, size_t span)
+{
+	return base + span + vm_page_size();
+}

@@ -49,4 +49,7 @@ uintptr_t overlay_base(uintptr_t object);
 /* The other way. */
 uintptr_t overlay_object(uintptr_t base);
 
+/* The end of the object under a range. */
+uintptr_t overlay_object_end(uintptr_t base, size_t span);
+
 #endif

@@ -25,6 +25,7 @@
 #define STOP_NS (200 * NS_PER_MS)    /* until all threads must stand */
 #define ALL_NS (60000 * NS_PER_MS)   /* for whatever else the companion does */
 #define LOOK_NS (50 * NS_PER_MS)     /* between looks whether it is still there */
+#define WALKED_OVER ((uintptr_t)64 << 10) /* bytes of a gap that is not worth a walk of its own */
 #define PASSES_MOST 4		     /* over what was written while the program runs */
 #define PASS_ENOUGH ((uint64_t)1 << 20) /* bytes: what is left is for the pause */
 #define AHEAD_MOST 1024u /* mappings in a row that are asked about at once */
@@ -280,7 +281,8 @@ static size_t read_changed(struct sweep *s, size_t i, int *err)
 	const struct layout_entry *entry = s->layout.entry;
 	size_t end = i;
 
-	while (end < s->layout.count && (is_private(&entry[end]) || is_passed_over(&entry[end])))
+	while (end < s->layout.count && (is_private(&entry[end]) || is_passed_over(&entry[end])) &&
+	       (end == i || entry[end].start - entry[end - 1].end < WALKED_OVER))
 		end++;
 	s->reader.partly = true;
 	*err = tracking_scan(&s->tracking, entry[i].start, entry[end - 1].end, on_run, s);
@@ -381,11 +383,18 @@ static int take_snapshot(struct sweep *s)
 	return snapshot_take(&s->snapshot, read_copy, s);
 }
 
+static int list_mappings(struct sweep *s)
+{
+	return layout_read_around(&s->layout, &s->own, &s->shared, s->gaps.merged,
+				  s->gaps.merged_count);
+}
+
 static int read_all(struct sweep *s, const struct stop *stop)
 {
-	int err = MUTANT(OLD_LIST) && s->layout.count ?
-			  0 : layout_read(&s->layout, &s->own, &s->shared);
+	int err;
 
+	gaps_merge(&s->gaps);
+	err = MUTANT(OLD_LIST) && s->layout.count ? 0 : list_mappings(s);
 	if (err)
 		return err;
 	stop_each(stop, note_dead_of, s);
@@ -455,13 +464,18 @@ static void accompany(void *arg)
 
 /* ------------------------------------------------------------------ on the thread that asks */
 
-int sweep_begin(struct sweep *s, uint32_t capacity, evidence_owner_fn *owner)
+int sweep_begin(struct sweep *s, uint32_t capacity, evidence_owner_fn *owner,
+		const struct gaps_owner *gaps)
 {
 	size_t bytes = suspects_room(capacity) + sizeof(*s->evidence) +
 		       evidence_bytes(capacity) + vm_page_size();
 	int err;
 
-	*s = (struct sweep){ .process = getpid(), .owner = thread_tid() };
+	*s = (struct sweep){
+		.process = getpid(),
+		.owner = thread_tid(),
+		.gaps_owner = gaps,
+	};
 	err = open_scratch(&kept_own, own_bytes, scratch_open);
 	if (!err)
 		err = open_scratch(&kept_shared, bytes, scratch_open_shared);
@@ -609,21 +623,21 @@ static enum sweep_way best_way(void)
 /* The list for what is read early tells as well whether there is something to learn. */
 static int learn_and_list(struct sweep *s)
 {
-	int err = layout_read(&s->layout, &s->own, &s->shared);
+	int err;
 
+	gaps_find(&s->gaps, s->gaps_owner, &s->own);
+	err = list_mappings(s);
 	if (err || !s->layout.open)
 		return err;
 	err = layout_learn_rest(&s->own);
-	return err ? err : layout_read(&s->layout, &s->own, &s->shared);
+	return err ? err : list_mappings(s);
 }
 
 static int learn(struct sweep *s)
 {
 	if (s->way == SWEEP_SNAPSHOT)
 		return layout_learn_all(&s->own);
-	if (s->way == SWEEP_TRACKED)
-		return learn_and_list(s);
-	return layout_learn(&s->own, &s->shared);
+	return learn_and_list(s);
 }
 
 int sweep_decide(struct sweep *s, enum sweep_way way)

@@ -32,6 +32,7 @@
 #include "os/snapshot.h"
 #include "os/tracking.h"
 #include "track/evidence.h"
+#include "track/gaps.h"
 #include "track/reader.h"
 #include "track/suspects.h"
 #include "track/watched.h"
@@ -53,6 +54,8 @@ struct sweep {
 	struct tracking tracking;
 	struct watched watched;
 	struct layout layout;
+	const struct gaps_owner *gaps_owner;
+	struct gaps gaps;
 	const struct stop *stop; /* in the pause */
 	struct snapshot snapshot;
 	uint32_t cycle; /* of the deciding collection */
@@ -66,8 +69,8 @@ void sweep_open(void);
 void sweep_after_fork(void);
 
 /* For up to so many suspects.  -ENOMEM. */
-int sweep_begin(struct sweep *s, uint32_t capacity, evidence_owner_fn *owner) _must_check_
-	_nonnull_all_;
+int sweep_begin(struct sweep *s, uint32_t capacity, evidence_owner_fn *owner,
+		const struct gaps_owner *gaps) _must_check_ _nonnull_all_;
 
 /* [start, end) of that number is in doubt. */
 void sweep_add(struct sweep *s, uintptr_t start, uintptr_t end, uint32_t number) _nonnull_all_;
