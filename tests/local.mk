@@ -311,11 +311,14 @@ hide_cppflags = $(test_cppflags) $(GC_CFLAGS) \
 hide_libs = libtest-hide.la $(test_libs)
 
 sweep_test_programs += \
+	tests/test_gaps \
 	tests/test_hide_collector \
 	tests/test_hide_memory \
 	tests/test_hide_regions \
 	tests/test_hide_threads \
 	tests/test_moving
+tests_test_gaps_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
+tests_test_gaps_LDADD = $(test_libs)
 tests_test_hide_collector_CPPFLAGS = $(hide_cppflags)
 tests_test_hide_collector_LDADD = $(hide_libs)
 tests_test_hide_memory_CPPFLAGS = $(hide_cppflags)

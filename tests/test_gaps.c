@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Gaps: what holds nothing is neither listed nor read, and what came to hold something meanwhile
+ * is.
+ */
+#include "support.h"
+
+#include "base/sync.h"
+#include "layout_look.h"
+#include "track/gaps.h"
+
+#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
+#define PAGES 64
+
+/* ------------------------------------------------------------------ the list around them */
+
+static char *map_striped(void)
+{
+	char *p = mmap(NULL, PAGES * page_size(), LOOK_RW, ANON, -1, 0);
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	for (size_t i = 0; i < PAGES; i += 2)
+		assert_int_equal(mprotect(p + i * page_size(), page_size(), PROT_READ), 0);
+	return p;
+}
+
+static struct layout list_around(struct scratch *s, const struct layout_gap *gap, size_t n)
+{
+	struct layout l;
+
+	assert_int_equal(layout_read_around(&l, s, NULL, gap, n), 0);
+	return l;
+}
+
+/* Gaps begin and end inside of mappings, at their edges, and where nothing is mapped. */
+TEST(the_list_around_gaps_lacks_nothing_else)
+{
+	const size_t page = page_size();
+	const uintptr_t p = (uintptr_t)map_striped();
+	const struct layout_gap gap[] = {
+		{ page, 2 * page },
+		{ p + page / 2, p + page },
+		{ p + 2 * page, p + 4 * page },
+		{ p + 5 * page + 16, p + 9 * page + 32 },
+		{ p + 63 * page, p + 64 * page },
+	};
+	struct scratch s = look_scratch();
+	const struct layout l = list_around(&s, gap, COUNT_OF(gap));
+
+	if (!layout_at(&l, p + page / 2)) { /* a kernel that answers */
+		assert_null(layout_at(&l, p + page - 1));
+		assert_null(layout_at(&l, p + 2 * page));
+		assert_null(layout_at(&l, p + 4 * page - 1));
+		assert_null(layout_at(&l, p + 5 * page + 16));
+		assert_null(layout_at(&l, p + 9 * page + 31));
+		assert_null(layout_at(&l, p + 63 * page));
+	} else {
+		test_skip("this kernel answers no questions about one mapping");
+	}
+	assert_int_equal(layout_at(&l, p)->start, p);
+	assert_int_equal(layout_at(&l, p)->end, p + page / 2);
+	assert_int_equal(layout_at(&l, p)->prot, PROT_READ);
+	assert_int_equal(layout_at(&l, p + page)->prot, LOOK_RW);
+	assert_int_equal(layout_at(&l, p + 4 * page)->start, p + 4 * page);
+	assert_int_equal(layout_at(&l, p + 5 * page)->end, p + 5 * page + 16);
+	assert_int_equal(layout_at(&l, p + 9 * page + 32)->start, p + 9 * page + 32);
+	for (size_t i = 10; i < 63; i++)
+		assert_int_equal(layout_at(&l, p + i * page)->end, p + (i + 1) * page);
+	assert_non_null(layout_at(&l, (uintptr_t)&s));
+	scratch_close(&s);
+}
+
+TEST(without_gaps_the_list_is_the_same)
+{
+	struct scratch s = look_scratch(), other = look_scratch();
+	/* Behind all that is mapped. */
+	const struct layout_gap gap = { UINTPTR_MAX - 4095, UINTPTR_MAX };
+	const struct layout whole = list_of(&s, &other);
+	struct layout l;
+
+	assert_int_equal(layout_read_around(&l, &other, &s, &gap, 1), 0);
+	/* [vsyscall], which is no mapping, is in the kernel's list only. */
+	assert_true(l.count + 1 >= whole.count && l.count > 10);
+	for (size_t i = 0; i < l.count && l.entry[i].start < (uintptr_t)1 << 48; i++) {
+		assert_int_equal(l.entry[i].start, whole.entry[i].start);
+		assert_int_equal(l.entry[i].end, whole.entry[i].end);
+		assert_int_equal(l.entry[i].kind, whole.entry[i].kind);
+		assert_int_equal(l.entry[i].prot, whole.entry[i].prot);
+		assert_int_equal(l.entry[i].inode, whole.entry[i].inode);
+		assert_int_equal(l.entry[i].device, whole.entry[i].device);
+		assert_int_equal(l.entry[i].offset, whole.entry[i].offset);
+	}
+	scratch_close(&s);
+	scratch_close(&other);
+}
+
+/* ------------------------------------------------------------------ which there are */
+
+#define NUMBERS 9
+
+/* Of number n the n-th page, in a row but for the fifth; listed backwards. */
+static bool filled[NUMBERS];
+
+static size_t count_some(void)
+{
+	return NUMBERS;
+}
+
+static bool next_backwards(uint32_t *at, struct gap *gap)
+{
+	const uintptr_t n = NUMBERS - 1 - *at;
+
+	if (*at == NUMBERS)
+		return false;
+	*gap = (struct gap){ 0x100000 + n * 4096, 0x101000 + n * 4096, (uint32_t)n };
+	++*at;
+	return true;
+}
+
+static bool is_not_filled(const struct gap *gap)
+{
+	return !filled[gap->number];
+}
+
+TEST(gaps_that_hold_something_are_none)
+{
+	static const struct gaps_owner owner = { count_some, next_backwards,
+						 is_not_filled };
+	struct scratch s = look_scratch();
+	struct gaps g;
+
+	gaps_find(&g, &owner, &s);
+	assert_int_equal(g.count, NUMBERS);
+	assert_int_equal(g.merged_count, 1);
+	assert_int_equal(g.merged[0].end - g.merged[0].start, NUMBERS * 4096);
+	filled[0] = filled[5] = true;
+	gaps_merge(&g);
+	assert_int_equal(g.merged_count, 2);
+	assert_int_equal(g.merged[0].start, 0x101000);
+	assert_int_equal(g.merged[0].end, 0x105000);
+	assert_int_equal(g.merged[1].start, 0x106000);
+	scratch_close(&s);
+}
+
+TEST(without_room_there_are_no_gaps)
+{
+	static const struct gaps_owner owner = { count_some, next_backwards,
+						 is_not_filled };
+	struct scratch s = { 0 };
+	struct gaps g;
+
+	gaps_find(&g, &owner, &s);
+	assert_int_equal(g.merged_count, 0);
+	gaps_merge(&g);
+	assert_int_equal(g.merged_count, 0);
+}
+
+/* ------------------------------------------------------------------ used again meanwhile */
+
+static void *volatile *from; /* in malloc's memory */
+static struct hidden to;
+
+static NOINLINE void move_into_the_pool(void)
+{
+	void *volatile *p = foster_mmap(NULL, page_size(), LOOK_RW, ANON, -1, 0);
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	*p = *from;
+	*from = NULL;
+	assert_int_equal(foster_pin((void *)p), 0);
+	to = hidden_of((void *)p);
+}
+
+static void move_before_the_pause(const char *point)
+{
+	if (strcmp(point, "sweep-pause") || !*from)
+		return;
+	move_into_the_pool();
+	forget();
+}
+
+TEST(a_range_of_the_pool_that_is_used_again_during_a_round_is_read)
+{
+	struct foster_options options = FOSTER_OPTIONS_INIT;
+	struct mark held;
+	uint64_t reused;
+
+	options.idle_collect_ms = FOSTER_NEVER;
+	assert_int_equal(foster_init(&options), 0);
+	for (int i = 0; i < 8; i++)
+		(void)make_dropped(1);
+	collect_times(2);
+	assert_true(stats_now().pool_ranges > 0);
+	reused = stats_now().reused;
+	from = calloc(1, 64);
+	held = make_memfd_region((void *volatile *)from, 2, AT_BASE);
+	sync_hook = move_before_the_pause;
+	collect_times(2);
+	sync_hook = NULL;
+	assert_null(*from);
+	assert_true(stats_now().reused > reused);
+	assert_stays(&held);
+	assert_true(mark_pattern_holds(&held));
+	assert_int_equal(foster_unpin(hidden_show(to)), 0);
+	assert_goes(&held);
+}
