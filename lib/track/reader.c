@@ -287,10 +287,17 @@ static bool read_word(struct reader *r, const struct layout_entry *entry, struct
 	return got > 0;
 }
 
+/* As it was when it was noted, or for the same suspect: what else it pointed to has a note too. */
+static bool points_to(const struct suspect *suspect, uintptr_t value)
+{
+	return value >= suspect->start && value <= suspect->end;
+}
+
 void reader_read_again(struct reader *r, const struct layout *layout)
 {
 	for (uint32_t i = 0; i < r->evidence->early_count; i++) {
-		struct word word = { .at = r->evidence->early[i].at };
+		const struct evidence_note *note = &r->evidence->early[i];
+		struct word word = { .at = note->at };
 		/* One that lies across the edge of a mapping is of the mapping that its end is in. */
 		const struct layout_entry *entry = layout_at(layout, word.at);
 		uint32_t index[2];
@@ -300,6 +307,10 @@ void reader_read_again(struct reader *r, const struct layout *layout)
 		if (!entry || !read_word(r, entry, &word))
 			continue;
 		r->entry = entry;
+		if (points_to(&r->suspects->list[note->index], word.value)) {
+			found(r, word.at, note->index);
+			continue;
+		}
 		for (unsigned int n = suspects_match(r->suspects, word.value, index); n > 0; n--)
 			found(r, word.at, index[n - 1]);
 	}
