@@ -181,6 +181,7 @@ void pace_collected(uint64_t cost, bool decided, bool released)
 	if (decided && !sign_decides) {
 		regions_since -= regions_before;
 		bytes_since -= bytes_before;
+		first_since = clock_ns();
 	}
 	compute_limits();
 	idle_since = clock_ns();
