@@ -19,7 +19,7 @@ static int open_with(struct scratch *s, size_t bytes, int sharing)
 		    sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (base == MAP_FAILED)
 		return -errno;
-	*s = (struct scratch){ (uintptr_t)base, size, 0 };
+	*s = (struct scratch){ (uintptr_t)base, size, 0, sharing == MAP_SHARED };
 	return 0;
 }
 
@@ -52,9 +52,9 @@ size_t scratch_room(const struct scratch *s)
 
 void scratch_reset(struct scratch *s)
 {
-	/* Of private and of shared memory; the one that is wrong for it fails. */
-	(void)madvise((void *)s->base, s->size, MADV_DONTNEED);
-	(void)madvise((void *)s->base, s->size, MADV_REMOVE);
+	/* What is left in it would be taken for zeros. */
+	if (madvise((void *)s->base, s->size, s->shared ? MADV_REMOVE : MADV_DONTNEED))
+		scratch_close(s);
 	s->used = 0;
 }
 

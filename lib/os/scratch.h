@@ -7,6 +7,7 @@
 #ifndef FOSTER_OS_SCRATCH_H
 #define FOSTER_OS_SCRATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ struct scratch {
 	uintptr_t base;
 	size_t size;
 	size_t used;
+	bool shared;
 };
 
 /* Reserves bytes of zeroed memory; costs address space, and memory once touched.  -ENOMEM. */
@@ -30,7 +32,7 @@ void *scratch_take(struct scratch *s, size_t bytes) _must_check_ _nonnull_all_;
 /* Bytes that scratch_take() would still give. */
 size_t scratch_room(const struct scratch *s) _nonnull_all_;
 
-/* Empties it and gives back the memory behind it, but not the addresses. */
+/* Empties it and gives back the memory behind it; the addresses too where the kernel refuses. */
 void scratch_reset(struct scratch *s) _nonnull_all_;
 
 void scratch_close(struct scratch *s) _nonnull_all_;
