@@ -196,6 +196,25 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	return __real_ioctl(fd, request, arg);
 }
 
+/* Of a process, with its optional arguments. */
+int __real_clone(int (*fn)(void *), void *stack, int flags, void *arg, void *a, void *b, void *c);
+int __wrap_clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
+int __wrap_clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
+{
+	va_list args;
+	void *a, *b, *c;
+
+	va_start(args, arg);
+	a = va_arg(args, void *);
+	b = va_arg(args, void *);
+	c = va_arg(args, void *);
+	va_end(args);
+	if (!fails("clone"))
+		return __real_clone(fn, stack, flags, arg, a, b, c);
+	errno = EAGAIN;
+	return -1;
+}
+
 int __real_memfd_create(const char *name, unsigned int flags);
 int __wrap_memfd_create(const char *name, unsigned int flags);
 int __wrap_memfd_create(const char *name, unsigned int flags)

@@ -364,7 +364,7 @@ failing_ldflags = \
 	-Wl,--wrap=fopen -Wl,--wrap=memfd_create -Wl,--wrap=pthread_create \
 	-Wl,--wrap=pthread_key_create -Wl,--wrap=pthread_setspecific \
 	-Wl,--wrap=pthread_atfork -Wl,--wrap=sigaction -Wl,--wrap=GC_generic_malloc \
-	-Wl,--wrap=GC_get_stack_base
+	-Wl,--wrap=GC_get_stack_base -Wl,--wrap=clone
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/test_failures tests/test_stress

@@ -53,7 +53,7 @@ static void check_fds(const struct census *before)
 
 	count_fds(&now);
 	must(now.fds == before->fds);
-	must(now.maps_fds <= 1);
+	must(now.maps_fds <= MAPS_FDS);
 }
 
 /* What a failed call leaves. */
@@ -203,6 +203,7 @@ static void set_scene(struct scene *s, const struct attempt *attempt)
 	if (attempt->old_kernel)
 		failing_old_kernel();
 	options.idle_collect_ms = FOSTER_NEVER;
+	options.sweep = t->sweep;
 	options.pool_mib = t->pooled ? 64 : FOSTER_NEVER;
 	if (!t->first) {
 		must(foster_init(&options) == 0);

@@ -20,6 +20,7 @@
 #define BIG ((size_t)4 << 20)
 #define FILE_BYTES (BIG + 3 * 4096)
 #define PATTERNED_PAGES 3
+#define MAPS_FDS 2
 #define DROPPED 3 /* regions, for a collection to find */
 
 #define must child_check
@@ -29,7 +30,7 @@ struct census {
 	uint64_t regions, bytes, unseen, revoked, closed, disowned;
 	size_t files;	 /* mappings of the files */
 	size_t fds;	 /* but that of /proc/self/maps, */
-	size_t maps_fds; /* of which there is one at most */
+	size_t maps_fds; /* of which there are MAPS_FDS at most: to ask it, and to read it */
 };
 
 struct scene {
@@ -54,6 +55,7 @@ struct trial {
 	bool later; /* what it made may go with the next collection only */
 	size_t len;
 	int flags;
+	unsigned int sweep; /* FOSTER_SWEEP_* */
 	struct foster_map_opts opts;
 };
 
