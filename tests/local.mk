@@ -367,8 +367,8 @@ failing_ldflags = \
 	-Wl,--wrap=GC_get_stack_base -Wl,--wrap=clone
 
 if HAVE_CMOCKA
-check_PROGRAMS += tests/test_failures tests/test_stress
-TESTS += tests/test_failures tests/test_stress
+check_PROGRAMS += tests/test_failures tests/test_failures_adopt tests/test_stress
+TESTS += tests/test_failures tests/test_failures_adopt tests/test_stress
 
 tests_test_failures_SOURCES = \
 	tests/failing.c tests/failing.h \
@@ -377,6 +377,13 @@ tests_test_failures_SOURCES = \
 tests_test_failures_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_failures_LDFLAGS = $(AM_LDFLAGS) $(failing_ldflags)
 tests_test_failures_LDADD = $(test_libs)
+tests_test_failures_adopt_SOURCES = \
+	tests/failing.c tests/failing.h \
+	tests/sweep.c tests/sweep.h \
+	tests/test_failures_adopt.c
+tests_test_failures_adopt_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
+tests_test_failures_adopt_LDFLAGS = $(AM_LDFLAGS) $(failing_ldflags)
+tests_test_failures_adopt_LDADD = $(test_libs)
 tests_test_stress_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_stress_LDADD = $(test_libs)
 endif

@@ -240,6 +240,13 @@ static void try_once(void *arg)
 	check_end(&s);
 }
 
+NOINLINE void drop_some(struct scene *s UNUSED)
+{
+	for (int i = 0; i < DROPPED; i++)
+		(void)make_dropped(2);
+	forget();
+}
+
 /* ---------------------------------------------------------------------------- a sweep */
 
 static void complain(const struct attempt *a, int status)

@@ -25,6 +25,9 @@
 
 #define must child_check
 
+/* Those of foster_init() that a lack of something leads to, a stack's base included. */
+#define LACKS ENOMEM, EAGAIN, ENOTSUP
+
 /* What stays as it was when a call fails. */
 struct census {
 	uint64_t regions, bytes, unseen, revoked, closed, disowned;
@@ -65,6 +68,9 @@ extern uint64_t file_inode, memfd_inode;
 
 struct census census(void);
 void count_fds(struct census *c);
+
+/* Regions with no pointer, for a collection to find. */
+void drop_some(struct scene *s);
 
 /* All tries of a trial; a test. */
 void sweep(const struct trial *t);
