@@ -257,6 +257,12 @@ void collect_times(int times);
 
 struct foster_stats stats_now(void);
 
+/*
+ * foster for a host that keeps pointers only where the collector looks: without the sweep.
+ * foster_init() must not have been called.
+ */
+void init_without_sweep(void);
+
 /* A call must fail and set errno to match. */
 #define assert_fails(error, call)                   \
 	do {                                        \

@@ -223,3 +223,11 @@ struct foster_stats stats_now(void)
 	assert_int_equal(foster_stats(&stats), 0);
 	return stats;
 }
+
+void init_without_sweep(void)
+{
+	struct foster_options options = FOSTER_OPTIONS_INIT;
+
+	options.sweep = FOSTER_SWEEP_OFF;
+	assert_int_equal(foster_init(&options), 0);
+}

@@ -27,12 +27,17 @@ static int never(const struct foster_holder *holder UNUSED, void *arg UNUSED)
 	return 0;
 }
 
+struct use {
+	char path[PATH_MAX];
+	bool unseen; /* its regions are */
+};
+
 static void *use_everything(void *arg)
 {
-	const char *path = arg;
+	const struct use *use = arg;
 	struct foster_info info = FOSTER_INFO_INIT;
 	struct foster_stats stats = { .size = sizeof(stats) };
-	char *p, *q, *f, byte = 0;
+	char *p, *q, *f, *a, byte = 0;
 	int calls = 0;
 
 	must(!GC_thread_is_registered());
@@ -42,23 +47,27 @@ static void *use_everything(void *arg)
 	memset(p, 1, 3 * page_size());
 	q = foster_mmap(NULL, page_size(), RW, ANON, -1, 0);
 	must(q != MAP_FAILED);
-	f = foster_map_file(path, NULL);
+	f = foster_map_file(use->path, NULL);
 	must(f && pattern_holds(f, 64, 0));
 	must(foster_info(p + 5, &info) == 0 && info.base == p);
-	must(info.flags & FOSTER_INFO_UNSEEN);
+	must(info.flags == (use->unseen ? FOSTER_INFO_UNSEEN : 0));
 	must(info.pins == 0);
 	must(foster_pin(p) == 0 && foster_unpin(p) == 0);
 	must(foster_unpin(p) == -EINVAL);
 	must(foster_munmap(p + page_size(), page_size()) == 0);
 	must(foster_collect(20000) >= 0);
 	must(p[0] == 1 && p[2 * page_size()] == 1);
-	must(foster_stats(&stats) == 0 && stats.unseen == 3);
+	must(foster_stats(&stats) == 0 && stats.unseen == (use->unseen ? 3 : 0));
 	must(foster_for_each(count_calls, &calls) == 0 && calls == 3);
 	must(foster_close(p) == 0);
 	must(foster_close(f) == 0);
 	must(foster_disown(q) == 0);
 	*q = 7;
-	must(!foster_adopt(q, 1, NULL, NULL) && errno == ENOSYS);
+	a = mmap(NULL, page_size(), RW, ANON, -1, 0);
+	must(a != MAP_FAILED);
+	must(!foster_adopt(a, 1, NULL, NULL) && errno == EINVAL);
+	must(foster_adopt(a, page_size(), NULL, NULL) == a);
+	must(foster_disown(a) == 0 && munmap(a, page_size()) == 0);
 	must(foster_holders(p, never, NULL) == -ENOSYS);
 	must(foster_copy(&byte, q, 1) == 0 && byte == 7);
 	must(foster_copy(&byte, p, 1) == -EFAULT);
@@ -71,15 +80,26 @@ static void *use_everything(void *arg)
 	return NULL;
 }
 
+static void check_every_function(bool unseen)
+{
+	struct use use = { .unseen = unseen };
+
+	close(pattern_file(use.path, 64));
+	on_plain_thread(use_everything, &use);
+	on_plain_thread(use_everything, &use);
+	unlink(use.path);
+}
+
 TEST(every_function_works_on_a_thread_unknown_to_the_collector)
 {
-	char path[PATH_MAX];
-
-	close(pattern_file(path, 64));
 	assert_int_equal(foster_init(NULL), 0);
-	on_plain_thread(use_everything, path);
-	on_plain_thread(use_everything, path);
-	unlink(path);
+	check_every_function(false);
+}
+
+TEST(without_the_sweep_every_function_works_on_an_unknown_thread)
+{
+	init_without_sweep();
+	check_every_function(true);
 }
 
 static void *use_and_stop(void *arg UNUSED)
@@ -99,9 +119,53 @@ TEST(a_thread_unknown_to_the_collector_may_stop_foster)
 	on_plain_thread(use_and_stop, NULL);
 }
 
-/* --------------------------------------------------------------------- unseen regions */
+/* ------------------------------------------------------- regions of unknown threads */
 
-static void *make_unseen(void *arg)
+struct visit {
+	struct moment made, drop, dropped, end;
+	struct mark mark;
+};
+
+static NOINLINE void hold_until_told(struct visit *visit)
+{
+	void *volatile slot;
+
+	visit->mark = make_memfd_region(&slot, 2, AT_MIDDLE);
+	moment_announce(&visit->made);
+	moment_await(&visit->drop);
+	slot = NULL;
+}
+
+static void *hold_and_live_on(void *arg)
+{
+	struct visit *visit = arg;
+
+	hold_until_told(visit);
+	forget();
+	moment_announce(&visit->dropped);
+	moment_await(&visit->end);
+	return NULL;
+}
+
+TEST(the_region_of_an_unknown_thread_lives_as_long_as_its_pointer)
+{
+	struct visit visit = { 0 };
+	pthread_t thread;
+
+	assert_int_equal(foster_init(NULL), 0);
+	thread = thread_begin(hold_and_live_on, &visit);
+	moment_await(&visit.made);
+	assert_int_equal(mark_info(&visit.mark).flags, 0);
+	assert_stays(&visit.mark);
+	assert_true(mark_pattern_holds(&visit.mark));
+	moment_announce(&visit.drop);
+	moment_await(&visit.dropped);
+	assert_goes(&visit.mark);
+	moment_announce(&visit.end);
+	thread_end(thread);
+}
+
+static void *make_and_end(void *arg)
 {
 	void *volatile slot;
 
@@ -109,16 +173,46 @@ static void *make_unseen(void *arg)
 	return NULL;
 }
 
-static struct mark unseen_region(void)
+static struct mark region_of_ended(void)
 {
 	struct mark mark;
 
 	assert_int_equal(foster_init(NULL), 0);
-	on_plain_thread(make_unseen, &mark);
+	on_plain_thread(make_and_end, &mark);
 	return mark;
 }
 
-TEST(the_region_of_an_unknown_thread_is_kept_until_it_is_closed)
+TEST(what_an_unknown_thread_held_goes_when_it_has_ended)
+{
+	struct mark mark = region_of_ended();
+
+	assert_goes(&mark);
+}
+
+TEST(the_region_of_an_unknown_thread_has_no_pin_but_those_of_users)
+{
+	struct mark mark = region_of_ended();
+
+	assert_int_equal(mark_info(&mark).pins, 0);
+	assert_fails(EINVAL, foster_unpin(hidden_show(mark.base)));
+	assert_int_equal(foster_pin(hidden_show(mark.base)), 0);
+	assert_stays(&mark);
+	assert_int_equal(foster_unpin(hidden_show(mark.base)), 0);
+	assert_goes(&mark);
+}
+
+/* ---------------------------------------------------- unseen regions: without the sweep */
+
+static struct mark unseen_region(void)
+{
+	struct mark mark;
+
+	init_without_sweep();
+	on_plain_thread(make_and_end, &mark);
+	return mark;
+}
+
+TEST(without_the_sweep_an_unknown_thread_s_region_is_kept_until_it_is_closed)
 {
 	struct mark mark = unseen_region();
 
@@ -361,6 +455,7 @@ TEST(a_thread_cannot_attach_on_a_stack_that_is_not_its_own)
 struct worker {
 	unsigned int seed;
 	bool attach;
+	bool closes; /* all that it maps */
 	int rounds;
 };
 
@@ -370,10 +465,8 @@ static unsigned int next_random(unsigned int *state)
 	return *state >> 8;
 }
 
-/*
- * The address is on this frame: an attached thread's is seen, another's region is unseen.
- */
-static NOINLINE void one_region(unsigned int *seed, bool attached)
+/* The address is on this frame. */
+static NOINLINE void one_region(unsigned int *seed, bool closes)
 {
 	const size_t pages = 1 + next_random(seed) % 4;
 	unsigned char *p = foster_mmap(NULL, pages * page_size(), RW, ANON, -1, 0);
@@ -390,7 +483,7 @@ static NOINLINE void one_region(unsigned int *seed, bool attached)
 		must(foster_pin(p) == 0 && foster_unpin(p + 1) == 0);
 	must(foster_info(p + page_size() - 1, &info) == 0 && info.base == p);
 	must(p[0] == fill && p[pages * page_size() - 1] == fill);
-	if (!attached || choice == 2)
+	if (closes || choice == 2)
 		must(foster_close(p) == 0);
 	else if (choice == 3)
 		must(foster_munmap(p, page_size()) == 0);
@@ -403,7 +496,7 @@ static void *work(void *arg)
 	if (worker->attach)
 		must(foster_thread_attach() == 0);
 	for (int i = 0; i < worker->rounds; i++)
-		one_region(&worker->seed, worker->attach);
+		one_region(&worker->seed, worker->closes);
 	if (worker->attach)
 		must(foster_thread_detach() == 0);
 	return NULL;
@@ -414,14 +507,18 @@ static bool nothing_lives(void *arg UNUSED)
 	return stats_now().regions + stats_now().revoked == 0;
 }
 
-static void check_crowd(bool attached, bool mixed)
+enum crowd { KNOWN, UNKNOWN, BOTH };
+
+/* Without the sweep, the regions of those that are unknown are kept until they are closed. */
+static void check_crowd(enum crowd crowd, bool swept)
 {
 	struct worker worker[WORKERS];
 	pthread_t thread[WORKERS];
 
-	assert_int_equal(foster_init(NULL), 0);
 	for (unsigned int i = 0; i < WORKERS; i++) {
-		worker[i] = (struct worker){ 12345 + i, mixed ? i % 2 : attached, 400 };
+		bool known = crowd == BOTH ? i % 2 : crowd == KNOWN;
+
+		worker[i] = (struct worker){ 12345 + i, known, !known && !swept, 400 };
 		thread[i] = thread_begin(work, &worker[i]);
 	}
 	for (size_t i = 0; i < WORKERS; i++)
@@ -434,17 +531,32 @@ static void check_crowd(bool attached, bool mixed)
 
 TEST_WITHIN(many_attached_threads_map_drop_and_collect, 120)
 {
-	check_crowd(true, false);
+	assert_int_equal(foster_init(NULL), 0);
+	check_crowd(KNOWN, true);
 }
 
-TEST_WITHIN(many_unknown_threads_map_close_and_collect, 120)
+TEST_WITHIN(many_unknown_threads_map_drop_and_collect, 120)
 {
-	check_crowd(false, false);
+	assert_int_equal(foster_init(NULL), 0);
+	check_crowd(UNKNOWN, true);
 }
 
 TEST_WITHIN(known_and_unknown_threads_work_side_by_side, 120)
 {
-	check_crowd(false, true);
+	assert_int_equal(foster_init(NULL), 0);
+	check_crowd(BOTH, true);
+}
+
+TEST_WITHIN(without_the_sweep_many_unknown_threads_map_close_and_collect, 120)
+{
+	init_without_sweep();
+	check_crowd(UNKNOWN, false);
+}
+
+TEST_WITHIN(without_the_sweep_known_and_unknown_threads_work_side_by_side, 120)
+{
+	init_without_sweep();
+	check_crowd(BOTH, false);
 }
 
 static void *attach_detach_often(void *arg UNUSED)
