@@ -188,14 +188,25 @@ static void *map_on_thread(void *arg UNUSED)
 	return NULL;
 }
 
-TEST(regions_of_unknown_threads_are_counted)
+TEST(without_the_sweep_regions_of_unknown_threads_are_counted)
 {
-	assert_int_equal(foster_init(NULL), 0);
+	init_without_sweep();
 	on_plain_thread(map_on_thread, NULL);
 	assert_int_equal(stats_now().unseen, 1);
 	assert_int_equal(stats_now().regions, 1);
 	assert_int_equal(foster_close(kept), 0);
 	assert_int_equal(stats_now().unseen, 0);
+}
+
+TEST(regions_of_unknown_threads_are_like_others_to_the_sweep)
+{
+	assert_int_equal(foster_init(NULL), 0);
+	on_plain_thread(map_on_thread, NULL);
+	assert_int_equal(stats_now().unseen, 0);
+	assert_int_equal(stats_now().regions, 1);
+	kept = NULL;
+	collect_times(ROUNDS);
+	assert_int_equal(stats_now().regions, 0);
 }
 
 TEST(nothing_is_abandoned_in_ordinary_use)

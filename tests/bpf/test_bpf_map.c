@@ -160,28 +160,66 @@ TEST(a_success_leaves_the_reason_of_an_earlier_failure)
 	assert_string_equal(foster_bpf_strerror(), before);
 }
 
-static void *map_on_this_thread(void *fd)
-{
-	struct foster_info info = FOSTER_INFO_INIT;
-	__u64 *p = foster_bpf_map(*(int *)fd);
+struct plain_map {
+	int fd;
+	unsigned int flags; /* of the region */
+};
 
-	assert_non_null(p);
+static void *map_on_this_thread(void *arg)
+{
+	struct plain_map *map = arg;
+	struct foster_info info = FOSTER_INFO_INIT;
+	__u64 *p = foster_bpf_map(map->fd);
+
+	child_check(p);
 	FOSTER_WRITE(*p, 77);
-	assert_int_equal(foster_info(p, &info), 0);
-	assert_int_equal(info.flags & FOSTER_INFO_UNSEEN, FOSTER_INFO_UNSEEN);
-	assert_int_equal(foster_close(p), 0);
+	child_check(foster_info(p, &info) == 0);
+	map->flags = info.flags;
+	child_check(foster_close(p) == 0);
 	return NULL;
+}
+
+static void check_plain_thread(unsigned int flags)
+{
+	struct plain_map map = { array_map(sizeof(__u64), 1, 0), ~0u };
+	__u64 value = 0;
+
+	on_plain_thread(map_on_this_thread, &map);
+	assert_int_equal(map.flags, flags);
+	kernel_gets(map.fd, 0, &value);
+	assert_int_equal(value, 77);
 }
 
 TEST(a_plain_thread_can_map)
 {
-	int fd = array_map(sizeof(__u64), 1, 0);
-	__u64 value = 0;
+	assert_int_equal(foster_init(NULL), 0);
+	check_plain_thread(0);
+}
+
+TEST(without_the_sweep_what_a_plain_thread_maps_is_unseen)
+{
+	init_without_sweep();
+	check_plain_thread(FOSTER_INFO_UNSEEN);
+}
+
+static void *map_and_end(void *arg)
+{
+	void *volatile slot;
+	__u32 *id = arg;
+
+	(void)make_map_region(&slot, 2, AT_BASE, id);
+	return NULL;
+}
+
+TEST(what_a_plain_thread_mapped_goes_when_it_has_ended)
+{
+	__u32 id;
 
 	assert_int_equal(foster_init(NULL), 0);
-	on_plain_thread(map_on_this_thread, &fd);
-	kernel_gets(fd, 0, &value);
-	assert_int_equal(value, 77);
+	on_plain_thread(map_and_end, &id);
+	collect_times(ROUNDS);
+	assert_int_equal(stats_now().regions, 0);
+	assert_false(kernel_lists_map(id));
 }
 
 /* ------------------------------------------------------------------------- read-only */
