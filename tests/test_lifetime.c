@@ -296,14 +296,68 @@ TEST(a_pointer_that_moves_between_holders_keeps_the_region)
 	assert_goes(&mark);
 }
 
-TEST(a_region_keeps_nothing_that_it_points_to)
+/* A region in *holder, and in it the only pointer to another. */
+static NOINLINE void make_pair(void *volatile *holder, struct mark *mark, struct mark *other)
 {
-	struct mark other = make_memfd_region(&in_static, 1, AT_BASE);
-	void *volatile holder;
-	struct mark mark = make_anon_region(&holder, 1, AT_BASE);
+	*other = make_memfd_region(&in_static, 1, AT_BASE);
+	*mark = make_anon_region(holder, 1, AT_BASE);
+	move_pointer(*holder, &in_static);
+}
 
-	/* Mapped memory is not searched: it is documented as such. */
-	move_pointer(holder, &in_static);
+TEST(a_region_keeps_what_it_points_to)
+{
+	void *volatile holder;
+	struct mark mark, other;
+
+	make_pair(&holder, &mark, &other);
+	assert_stays(&other);
+	assert_stays(&mark);
+	assert_true(mark_pattern_holds(&other));
+	*(void *volatile *)holder = NULL;
+	assert_goes(&other);
+	assert_true(mark_is_tracked(&mark));
+	holder = NULL;
+	assert_goes(&mark);
+}
+
+TEST(a_region_that_goes_keeps_nothing_that_it_points_to)
+{
+	void *volatile holder;
+	struct mark mark, other;
+
+	make_pair(&holder, &mark, &other);
+	assert_stays(&other);
+	holder = NULL;
+	assert_goes(&mark);
+	assert_goes(&other);
+}
+
+static NOINLINE void point_at_each_other(struct mark mark[2])
+{
+	void *volatile slot[2];
+
+	for (size_t i = 0; i < 2; i++)
+		mark[i] = make_anon_region(&slot[i], 1, AT_BASE);
+	*(void *volatile *)slot[0] = slot[1];
+	*(void *volatile *)slot[1] = slot[0];
+}
+
+TEST(two_regions_that_point_at_each_other_go)
+{
+	struct mark mark[2];
+
+	point_at_each_other(mark);
+	assert_goes(&mark[0]);
+	assert_goes(&mark[1]);
+}
+
+TEST(without_the_sweep_a_region_keeps_nothing_that_it_points_to)
+{
+	void *volatile holder;
+	struct mark mark, other;
+
+	init_without_sweep();
+	make_pair(&holder, &mark, &other);
 	assert_goes(&other);
 	assert_true(mark_is_tracked(&mark));
 	holder = NULL;
