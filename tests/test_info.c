@@ -410,8 +410,7 @@ static void *visit_on_thread(void *arg)
 	return NULL;
 }
 
-/* On a thread whose stack nobody searches, so that the visit alone keeps the region. */
-TEST(a_region_stays_while_an_unknown_thread_looks_at_it)
+static void check_visit_on_thread(void)
 {
 	struct mark mark = make_dropped(2);
 	uint64_t seen;
@@ -424,6 +423,19 @@ TEST(a_region_stays_while_an_unknown_thread_looks_at_it)
 	thread_end(thread);
 	assert_int_equal(seen, mark.id);
 	assert_goes(&mark);
+}
+
+TEST(a_region_stays_while_an_unknown_thread_looks_at_it)
+{
+	assert_int_equal(foster_init(NULL), 0);
+	check_visit_on_thread();
+}
+
+/* On a thread whose stack nobody searches, so that the visit alone keeps the region. */
+TEST(without_the_sweep_a_region_stays_while_an_unknown_thread_looks_at_it)
+{
+	init_without_sweep();
+	check_visit_on_thread();
 }
 
 static int look_while_others_collect(const struct foster_info *info, void *arg)

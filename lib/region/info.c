@@ -4,6 +4,7 @@
 #include <foster/foster.h>
 
 #include "base/result.h"
+#include "os/stacks.h"
 #include "region/callback.h"
 #include "region/region.h"
 #include "region/registry.h"
@@ -69,6 +70,7 @@ FOSTER_EXPORT int foster_for_each(int (*fn)(const struct foster_info *info, void
 {
 	int r = 0;
 
+	stacks_note(); /* what is shown to fn, it may leave there */
 	for (uint32_t number = 1; r == 0 && number < region_numbers_end(); number++) {
 		struct region *region = region_show(number);
 		struct foster_info info;
