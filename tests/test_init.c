@@ -179,14 +179,11 @@ static void *map_here(void *arg)
 	return NULL;
 }
 
-TEST_WITHIN(the_first_use_may_come_from_a_thread_that_ends, 30)
+/* The collector, and foster, work on when the thread that started them has ended. */
+static void check_main_thread_joins(void)
 {
 	struct mark mark;
 
-	on_plain_thread(map_here, &mark);
-	collect_times(ROUNDS);
-	assert_true(mark_is_mapped(&mark));
-	assert_int_equal(foster_close(hidden_show(mark.base)), 0);
 	assert_int_equal(foster_thread_attach(), 0);
 	mark = make_memfd_region(&kept, 1, AT_BASE);
 	assert_stays(&mark);
@@ -194,6 +191,47 @@ TEST_WITHIN(the_first_use_may_come_from_a_thread_that_ends, 30)
 	assert_goes(&mark);
 	GC_gcollect();
 	assert_int_equal(foster_thread_detach(), 0);
+}
+
+TEST_WITHIN(the_first_use_may_come_from_a_thread_that_ends, 30)
+{
+	struct mark mark;
+
+	on_plain_thread(map_here, &mark);
+	assert_goes(&mark);
+	check_main_thread_joins();
+}
+
+TEST_WITHIN(what_the_main_thread_holds_unknown_to_the_collector_stays, 30)
+{
+	void *volatile on_stack;
+	struct mark mark;
+
+	on_plain_thread(init_here, NULL);
+	mark = make_memfd_region(&on_stack, 1, AT_MIDDLE);
+	assert_stays(&mark);
+	on_stack = NULL;
+	assert_goes(&mark);
+}
+
+static void *map_here_without_sweep(void *arg)
+{
+	struct foster_options options = FOSTER_OPTIONS_INIT;
+
+	options.sweep = FOSTER_SWEEP_OFF;
+	must(foster_init(&options) == 0);
+	return map_here(arg);
+}
+
+TEST_WITHIN(without_the_sweep_the_first_use_may_come_from_a_thread_that_ends, 30)
+{
+	struct mark mark;
+
+	on_plain_thread(map_here_without_sweep, &mark);
+	collect_times(ROUNDS);
+	assert_true(mark_is_mapped(&mark));
+	assert_int_equal(foster_close(hidden_show(mark.base)), 0);
+	check_main_thread_joins();
 }
 
 TEST_WITHIN(the_main_thread_can_be_made_known_later, 30)
