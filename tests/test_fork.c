@@ -194,13 +194,15 @@ static void *fork_on_thread(void *arg)
 }
 
 /*
- * Only the forking thread lives on in the child: what it is, the collector need not know.
+ * Only the forking thread lives on in the child: what it is, the collector need not know.  But the
+ * stacks of the others are there, and what they have left on them counts.
  */
 TEST(the_child_of_an_unknown_thread_may_collect)
 {
 	int status = -1;
 
 	mark = make_memfd_region(&kept, 2, AT_BASE);
+	forget();
 	on_plain_thread(fork_on_thread, &status);
 	assert_int_equal(status, 0);
 	assert_stays(&mark);
@@ -218,9 +220,61 @@ TEST(the_child_of_an_attached_thread_may_collect)
 	int status = -1;
 
 	mark = make_memfd_region(&kept, 2, AT_BASE);
+	forget();
 	on_plain_thread(fork_on_attached_thread, &status);
 	assert_int_equal(status, 0);
 	assert_stays(&mark);
+}
+
+/* On the stack of one thread, for another to use. */
+struct job {
+	void *volatile region;
+	int status;
+};
+
+static void use_job(void *arg)
+{
+	struct job *job = arg;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		forget();
+		child_check(foster_collect(20000) >= 0);
+	}
+	child_check(tracked() && mark_pattern_holds(&mark));
+	job->region = NULL;
+	child_check(child_collect_until_gone(&mark));
+}
+
+static void *fork_for_job(void *arg)
+{
+	struct job *job = arg;
+
+	job->status = child_status(use_job, job);
+	return NULL;
+}
+
+static void *give_job_to_other(void *arg UNUSED)
+{
+	struct job job = { NULL, -1 };
+
+	mark = make_memfd_region(&job.region, 2, AT_MIDDLE);
+	forget();
+	on_plain_thread(fork_for_job, &job);
+	child_check(job.status == 0);
+	child_check(tracked());
+	return NULL;
+}
+
+TEST(what_lies_on_the_main_stack_stays_in_the_child_of_another_thread)
+{
+	give_job_to_other(NULL);
+}
+
+TEST(what_lies_on_a_thread_s_stack_stays_in_the_child_of_another)
+{
+	assert_int_equal(foster_init(NULL), 0);
+	on_plain_thread(give_job_to_other, NULL);
+	assert_goes(&mark);
 }
 
 static void use_every_function(void *arg UNUSED)

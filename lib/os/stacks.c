@@ -112,9 +112,12 @@ void stacks_note(void)
 
 void stacks_after_fork(void)
 {
-	for (uint32_t i = 0; i < atomic_load(&slots_end); i++)
-		if (&slots[i] != mine && atomic_load(&slots[i].tid))
-			atomic_store(&slots[i].tid, ENDED);
+	for (uint32_t i = 0; i < atomic_load(&slots_end); i++) {
+		if (&slots[i] == mine)
+			continue;
+		atomic_store(&slots[i].high, 0);
+		atomic_store(&slots[i].tid, 0);
+	}
 	if (mine)
 		atomic_store(&mine->tid, thread_tid());
 }

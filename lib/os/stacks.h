@@ -15,7 +15,10 @@
 /* Notes the calling thread's until it ends; fast when it is noted.  Best effort. */
 void stacks_note(void);
 
-/* In the child of fork: only the calling thread is there. */
+/*
+ * In the child of fork: only the calling thread is there.  What it was given by others may lie on their
+ * stacks (the argument of a thread that somebody waits for, say), so these are ordinary memory now.
+ */
 void stacks_after_fork(void);
 
 /*
