@@ -11,9 +11,35 @@ uint64_t file_inode, memfd_inode;
 
 /* ---------------------------------------------------------------------------- what is */
 
+static const struct kept {
+	const char *name;
+	size_t most; /* descriptors */
+} kept_files[] = {
+	[KEPT_MAPS] = { "/maps", 2 }, /* for one mapping, and for all */
+	[KEPT_SMAPS] = { "/smaps", 1 },
+	[KEPT_PAGEMAP] = { "/pagemap", 1 },
+	[KEPT_MEM] = { "/mem", 1 },
+	[KEPT_TASK] = { "/task", 1 },
+};
+_Static_assert(COUNT_OF(kept_files) == KEPT_FILES, "all are named");
+
+/* Which of the files that foster keeps it is; KEPT_FILES: none. */
+static size_t kept_file(const char *target)
+{
+	const char *name = strrchr(target, '/');
+	size_t i = 0;
+
+	if (strncmp(target, "/proc/", 6))
+		return KEPT_FILES;
+	while (i < KEPT_FILES && strcmp(name, kept_files[i].name))
+		i++;
+	return i;
+}
+
 void count_fds(struct census *c)
 {
 	char link[64], target[PATH_MAX];
+	size_t kept;
 
 	for (int fd = 0; fd < 1024; fd++) {
 		ssize_t n;
@@ -23,8 +49,9 @@ void count_fds(struct census *c)
 		if (n < 0)
 			continue;
 		target[n] = '\0';
-		if (!strncmp(target, "/proc/", 6) && strstr(target, "/maps"))
-			c->maps_fds++;
+		kept = kept_file(target);
+		if (kept < KEPT_FILES)
+			c->kept_fds[kept]++;
 		else
 			c->fds++;
 	}
@@ -53,7 +80,8 @@ static void check_fds(const struct census *before)
 
 	count_fds(&now);
 	must(now.fds == before->fds);
-	must(now.maps_fds <= MAPS_FDS);
+	for (size_t i = 0; i < KEPT_FILES; i++)
+		must(now.kept_fds[i] <= kept_files[i].most);
 }
 
 /* What a failed call leaves. */

@@ -20,7 +20,6 @@
 #define BIG ((size_t)4 << 20)
 #define FILE_BYTES (BIG + 3 * 4096)
 #define PATTERNED_PAGES 3
-#define MAPS_FDS 2
 #define DROPPED 3 /* regions, for a collection to find */
 
 #define must child_check
@@ -28,12 +27,16 @@
 /* Those of foster_init() that a lack of something leads to, a stack's base included. */
 #define LACKS ENOMEM, EAGAIN, ENOTSUP
 
+/* Of these files of /proc foster keeps descriptors. */
+#define KEPT_FILES 5
+enum kept_file { KEPT_MAPS, KEPT_SMAPS, KEPT_PAGEMAP, KEPT_MEM, KEPT_TASK };
+
 /* What stays as it was when a call fails. */
 struct census {
 	uint64_t regions, bytes, unseen, revoked, closed, disowned;
 	size_t files;	 /* mappings of the files */
-	size_t fds;	 /* but that of /proc/self/maps, */
-	size_t maps_fds; /* of which there are MAPS_FDS at most: to ask it, and to read it */
+	size_t fds; /* but those that foster keeps: */
+	size_t kept_fds[KEPT_FILES];
 };
 
 struct scene {
