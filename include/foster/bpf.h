@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * foster for BPF: the memory of BPF maps as regions of foster.
+ * foster for BPF: the memory of BPF maps as regions of foster, and the variables in it by name
+ * and type.
  *
- * The conventions of foster/foster.h hold here too.
+ *	struct foster_datasec *ds = foster_datasec(map_fd);
+ *	__u64 *hits = FOSTER_VAR(ds, __u64, hits);
+ *
+ * The conventions of foster/foster.h hold here too; foster_bpf_strerror() has the reason of each
+ * failure.  Each call maps anew what it maps.
  */
 #ifndef FOSTER_BPF_H
 #define FOSTER_BPF_H
 
 #include <foster/foster.h>
+#include <foster/type.h>
+
+struct bpf_map;
 
 #ifdef __cplusplus
 extern "C" {
@@ -34,6 +42,7 @@ extern "C" {
  *   EPERM    no permission to look at the map, or for the mapping
  *   EACCES   the descriptor was opened for reading only or for writing only; the kernel maps
  *            neither
+ *   ENOMEM   no memory
  *   those of foster_mmap()
  * Context: as foster_mmap().
  * Since: 0.1
@@ -41,10 +50,382 @@ extern "C" {
 FOSTER_PUBLIC FOSTER_MUST_USE void *foster_bpf_map(int map_fd);
 
 /**
+ * struct foster_bpf_map_info - what is known of the map whose memory a pointer is in
+ * @size: sizeof(struct foster_bpf_map_info), set by the caller.
+ * @base: entry 0.
+ * @count: entries of an array.
+ * @value_size: bytes of a value.
+ * @stride: bytes from the beginning of an entry to that of the next.
+ * @map_id, @btf_id: the kernel's numbers; @btf_id is 0 where the map has no BTF.
+ * @map_type: enum bpf_map_type.
+ * @value_type_id: of the type of the values, in its BTF.
+ * @prot: PROT_* that it was mapped with.
+ * @name: the kernel's name of the map.
+ */
+struct foster_bpf_map_info {
+	size_t size;
+	void *base;
+	uint64_t count;
+	uint32_t value_size;
+	uint32_t stride;
+	uint32_t map_id;
+	uint32_t map_type;
+	uint32_t btf_id;
+	uint32_t value_type_id;
+	int prot;
+	char name[16];
+};
+#define FOSTER_BPF_MAP_INFO_INIT \
+	{ sizeof(struct foster_bpf_map_info), NULL, 0, 0, 0, 0, 0, 0, 0, 0, { 0 } }
+
+/**
+ * foster_bpf_map_info - what is known of the map whose memory a pointer is in
+ * @p: any pointer into the memory of a map, mapped by any function of this library.
+ * @info: out; info->size is set by the caller.
+ *
+ * Returns: 0.
+ * Errors:
+ *   -ENOENT  @p is not in the memory of a map
+ *   -ESTALE  it was closed
+ *   -EINVAL  info->size is smaller than any version of the struct
+ * Context: any thread; not in a signal handler.
+ * Since: 0.1
+ */
+FOSTER_PUBLIC FOSTER_NONNULL(2) int foster_bpf_map_info(const void *p,
+							struct foster_bpf_map_info *info);
+
+/* ------------------------------------------------------------------------ data sections */
+
+/**
+ * foster_datasec - the variables of a loaded program
+ * @map_fd: descriptor of the map behind .bss, .data, .rodata or a section of another name that
+ *	begins like these; of any program, also of another process (opened by its number or from
+ *	where it is pinned).  May be closed afterwards.  Not kept.
+ *
+ * Maps the memory as foster_bpf_map() does, and reads names, places and types of the variables
+ * from the kernel's BTF of the map.  The datasec is a region like any other: there is nothing to
+ * free, and it lives while something points to it.  It keeps the memory; a pointer to a variable
+ * keeps the memory without it.
+ *
+ * Returns: the datasec; NULL on error.
+ * Errors (errno):
+ *   ENODATA  the map has no BTF: use foster_bpf_map() and FOSTER_AT()
+ *   ENOTSUP  also where its values are no data section, or its BTF is newer than this library
+ *   EPERM    also without permission to read BTF (CAP_SYS_ADMIN)
+ *   EBADMSG  the BTF is malformed
+ *   those of foster_bpf_map()
+ * Context: as foster_mmap().
+ * Since: 0.1
+ */
+FOSTER_PUBLIC FOSTER_MUST_USE struct foster_datasec *foster_datasec(int map_fd);
+
+/**
+ * foster_datasec_of - the same, of a map of libbpf
+ * @map: skel->maps.bss, or what bpf_object__find_map_by_name() returned; after load.
+ *
+ * Returns: the datasec; NULL on error.
+ * Errors (errno):
+ *   EINVAL  @map is NULL
+ *   EBADF   the map is not in the kernel yet
+ *   those of foster_datasec()
+ * Context: as foster_mmap().
+ * Since: 0.1
+ */
+FOSTER_PUBLIC FOSTER_MUST_USE struct foster_datasec *foster_datasec_of(const struct bpf_map *map);
+
+/**
+ * struct foster_datasec_info - what is known of a datasec
+ * @size: sizeof(struct foster_datasec_info), set by the caller.
+ * @name: of the section: ".bss"; part of the datasec, and keeps it.
+ * @map_name: the kernel's name of the map; part of the datasec, too.
+ * @base: the first byte of the memory.
+ * @bytes: of the section.
+ * @variables: how many.
+ * @map_id, @btf_id: the kernel's numbers.
+ * @prot: PROT_* that the memory was mapped with.
+ */
+struct foster_datasec_info {
+	size_t size;
+	const char *name;
+	const char *map_name;
+	void *base;
+	uint32_t bytes;
+	uint32_t variables;
+	uint32_t map_id;
+	uint32_t btf_id;
+	int prot;
+	uint32_t reserved;
+};
+#define FOSTER_DATASEC_INFO_INIT \
+	{ sizeof(struct foster_datasec_info), NULL, NULL, NULL, 0, 0, 0, 0, 0, 0 }
+
+/**
+ * foster_datasec_info - what is known of a datasec
+ * @ds: the datasec.
+ * @info: out; info->size is set by the caller.
+ *
+ * Returns: 0.
+ * Errors: -EINVAL @ds is no datasec, or info->size is smaller than any version of the struct
+ * Context: any thread, any signal handler.
+ * Since: 0.1
+ */
+FOSTER_PUBLIC FOSTER_NONNULL(2) int foster_datasec_info(const struct foster_datasec *ds,
+							struct foster_datasec_info *info);
+
+/* Flags of struct foster_variable. */
+#define FOSTER_VARIABLE_READ_ONLY 0x1u /* to be had as a const type only */
+#define FOSTER_VARIABLE_STATIC 0x2u    /* not global; others may have its name */
+
+#define FOSTER_SPELLING 96
+
+/**
+ * struct foster_variable - what BTF says of a variable
+ * @size: sizeof(struct foster_variable), set by the caller.
+ * @name: part of the datasec, and keeps it; "" where it has none.
+ * @addr: the variable; keeps the memory.  NULL where it reaches behind the end.
+ * @offset: in the section.
+ * @bytes: of the variable.
+ * @count: elements of an array, in all dimensions together; 1 of what is none.
+ * @element_bytes: of one of them.
+ * @kind: enum foster_kind, of one of them.
+ * @dimensions: of an array; 0 of what is none.
+ * @flags: FOSTER_VARIABLE_*.
+ * @type_id: of its type, in the BTF of foster_datasec_info(): for libbpf's btf_dump.
+ * @type: as C spells it: "struct slot[16]"; cut where it is longer.
+ */
+struct foster_variable {
+	size_t size;
+	const char *name;
+	const void *addr;
+	uint64_t offset;
+	uint64_t bytes;
+	uint64_t count;
+	uint32_t element_bytes;
+	uint32_t kind;
+	uint32_t dimensions;
+	uint32_t flags;
+	uint32_t type_id;
+	char type[FOSTER_SPELLING];
+};
+#define FOSTER_VARIABLE_INIT \
+	{ sizeof(struct foster_variable), NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, { 0 } }
+
+/**
+ * foster_datasec_variable - the variables one after the other
+ * @ds: the datasec.
+ * @index: 0, 1, ... up to the error; in the order of their offsets.
+ * @variable: out; variable->size is set by the caller.
+ *
+ * Returns: 0.
+ * Errors:
+ *   -ENOENT   there are not so many
+ *   -EINVAL   @ds is no datasec, or variable->size is smaller than any version of the struct
+ *   -EBADMSG  the type of this one makes no sense; go on with the next
+ * Context: any thread; not in a signal handler.
+ * Since: 0.1
+ */
+FOSTER_PUBLIC FOSTER_NONNULL(3) int foster_datasec_variable(const struct foster_datasec *ds,
+							    size_t index,
+							    struct foster_variable *variable);
+
+/**
+ * foster_datasec_find - a variable by its name
+ * @ds: the datasec.
+ * @name: its name.  That of a static variable inside a function is "function.name".
+ * @variable: out; variable->size is set by the caller.
+ *
+ * Returns: 0.
+ * Errors:
+ *   -ENOENT    there is none; the reason has the nearest name
+ *   -ENOTUNIQ  several static ones have the name, and no global one
+ *   -EINVAL    @ds is no datasec, or variable->size is smaller than any version of the struct
+ *   -EBADMSG   its type makes no sense
+ * Context: any thread; not in a signal handler.
+ * Since: 0.1
+ */
+FOSTER_PUBLIC FOSTER_NONNULL(2, 3) int foster_datasec_find(const struct foster_datasec *ds,
+							   const char *name,
+							   struct foster_variable *variable);
+
+/* ---------------------------------------------------------------------- typed pointers */
+
+/**
+ * foster_var - a variable whose name is known at run time only
+ * @ds: the datasec.
+ * @name: its name, as for foster_datasec_find().
+ * @type: FOSTER_TYPE(type).
+ *
+ * What FOSTER_VAR() is made of.  The types are compared once, here; an access afterwards is a load
+ * or a store.
+ *
+ * The type has the kind (integer, bool, float, pointer, struct, union), the size, the sign of the
+ * variable, and of an array all its dimensions.  An enum is an integer of its size; char fits
+ * either sign.  volatile and _Atomic make no difference.  A struct is compared by its size, with
+ * FOSTER_STRUCT() also member by member.
+ *
+ * The memory is not looked at: after foster_close() the pointer faults, as others into it do.
+ *
+ * Returns: a pointer to the variable; NULL on error.
+ * Errors (errno):
+ *   ENOENT      there is none; the reason has the nearest name
+ *   ENOTUNIQ    several static ones have the name, and no global one
+ *   EPROTOTYPE  it is of another kind
+ *   EMSGSIZE    it is wider or narrower, or has another number of elements
+ *   EDOM        it is signed, and the type is not, or the other way about
+ *   EPROTO      a member of FOSTER_STRUCT() is not there, elsewhere, or of another type
+ *   EACCES      it is for reading only (const, or in memory that is), and the type is not const
+ *   EADDRNOTAVAIL  it is not aligned as the type is
+ *   ERANGE      it reaches behind the end of the section
+ *   ENODATA     BTF does not say its type
+ *   EBADMSG     its type makes no sense
+ *   EINVAL      @ds is no datasec, @name is NULL, or @type is no description
+ *   E2BIG       @type is of a newer header
+ * Context: any thread; not in a signal handler.
+ * Since: 0.1
+ */
+FOSTER_PUBLIC FOSTER_MUST_USE void *foster_var(const struct foster_datasec *ds, const char *name,
+					       const struct foster_type *type);
+
+/**
+ * FOSTER_VAR - a typed pointer to a variable
+ * @ds: the datasec.
+ * @type: its type, or FOSTER_STRUCT().
+ * @name: its name, as it is: hits.
+ *
+ * Returns: type *, into tracked memory; NULL on error.
+ * Errors (errno): those of foster_var().
+ * Context: as foster_var().
+ * Since: 0.1
+ */
+#define FOSTER_VAR(ds, type, name) FOSTER_VAR_(ds, #name, type)
+#define FOSTER_VAR_(ds, name, ...)                       \
+	FOSTER_POINTER_TO_(FOSTER_FIRST_(__VA_ARGS__),   \
+			   foster_var(ds, name, FOSTER_TYPE_(__VA_ARGS__)))
+
+/**
+ * foster_array - an array whose name is known at run time only
+ * @ds, @name: as for foster_var().
+ * @type: FOSTER_TYPE(type), of an element; of an array of more dimensions it is an array itself.
+ * @count: out; how many elements.  May be NULL.
+ *
+ * Returns: a pointer to the first element; NULL on error.
+ * Errors (errno):
+ *   EPROTOTYPE  also where the variable is no array
+ *   those of foster_var()
+ * Context: as foster_var().
+ * Since: 0.1
+ */
+FOSTER_PUBLIC FOSTER_MUST_USE void *foster_array(const struct foster_datasec *ds, const char *name,
+						 const struct foster_type *type, size_t *count);
+
+/**
+ * FOSTER_ARRAY - a typed pointer to the first element of an array, and its length
+ * @ds: the datasec.
+ * @type: the type of an element, or FOSTER_STRUCT().
+ * @name: the name of the array, as it is: slots.
+ * @count: out, a size_t *: how many elements.  May be NULL.
+ *
+ * Returns: type *, into tracked memory; NULL on error.
+ * Errors (errno): those of foster_array().
+ * Context: as foster_var().
+ * Since: 0.1
+ */
+#define FOSTER_ARRAY(ds, type, name, count) FOSTER_ARRAY_(ds, #name, count, type)
+#define FOSTER_ARRAY_(ds, name, count, ...)              \
+	FOSTER_POINTER_TO_(FOSTER_FIRST_(__VA_ARGS__),   \
+			   foster_array(ds, name, FOSTER_TYPE_(__VA_ARGS__), count))
+
+/**
+ * foster_elem - a value of an array map
+ * @p: what foster_bpf_map() returned, or any pointer into it.
+ * @index: which.
+ * @type: FOSTER_TYPE(type).
+ *
+ * What FOSTER_ELEM() is made of.  The type is compared with that of the map's values in its BTF, as
+ * foster_var() compares; the first time for a region BTF is read from the kernel.
+ *
+ * Returns: a pointer to the value; NULL on error.
+ * Errors (errno):
+ *   ENOENT      @p is not in the memory of a map
+ *   ESTALE      it was closed
+ *   ERANGE      the map has not so many values
+ *   ENODATA     the map has no BTF, or it does not say the type: use FOSTER_AT()
+ *   ENOTSUP     no array; or a data section, for which foster_datasec() is; or its BTF is newer
+ *               than this library
+ *   EPROTOTYPE, EMSGSIZE, EDOM, EPROTO, EACCES, EADDRNOTAVAIL, EINVAL, E2BIG  as foster_var()
+ *   EBADMSG     the BTF makes no sense
+ *   EPERM       no permission to read BTF (CAP_SYS_ADMIN)
+ *   ENOMEM      no memory for it
+ * Context: any thread; not in a signal handler.
+ * Since: 0.1
+ */
+FOSTER_PUBLIC FOSTER_MUST_USE void *foster_elem(const void *p, uint64_t index,
+						const struct foster_type *type);
+
+/**
+ * FOSTER_ELEM - a typed pointer to a value of an array map
+ * @p: what foster_bpf_map() returned, or any pointer into it.
+ * @type: the type of the values, or FOSTER_STRUCT().
+ * @index: which.
+ *
+ * Returns: type *, into tracked memory; NULL on error.
+ * Errors (errno): those of foster_elem().
+ * Context: as foster_elem().
+ * Since: 0.1
+ */
+#define FOSTER_ELEM(p, type, index) FOSTER_ELEM_(p, index, type)
+#define FOSTER_ELEM_(p, index, ...)                      \
+	FOSTER_POINTER_TO_(FOSTER_FIRST_(__VA_ARGS__),   \
+			   foster_elem(p, index, FOSTER_TYPE_(__VA_ARGS__)))
+
+/**
+ * foster_at - memory of an array map by its offset, without BTF
+ * @p: what foster_bpf_map() returned, or any pointer into it.
+ * @offset: bytes from entry 0.
+ * @type: FOSTER_TYPE(type).
+ *
+ * What FOSTER_AT() is made of.  Nothing is compared but the size with what is there: for maps
+ * without BTF.
+ *
+ * Returns: a pointer to the bytes; NULL on error.
+ * Errors (errno):
+ *   ENOENT   @p is not in the memory of a map
+ *   ESTALE   it was closed
+ *   ERANGE   it reaches behind the end of the values
+ *   ENOTSUP  no array
+ *   EACCES   the memory is for reading only, and the type is not const
+ *   EADDRNOTAVAIL  @offset is not a multiple of the type's alignment
+ *   EINVAL   @type is no description
+ *   E2BIG    @type is of a newer header
+ * Context: any thread; not in a signal handler.
+ * Since: 0.1
+ */
+FOSTER_PUBLIC FOSTER_MUST_USE void *foster_at(const void *p, uint64_t offset,
+					      const struct foster_type *type);
+
+/**
+ * FOSTER_AT - a typed pointer to memory of an array map, by its offset, without BTF
+ * @p: what foster_bpf_map() returned, or any pointer into it.
+ * @type: the type; nothing checks that it is that of what is there.
+ * @offset: bytes from entry 0.
+ *
+ * Returns: type *, into tracked memory; NULL on error.
+ * Errors (errno): those of foster_at().
+ * Context: as foster_at().
+ * Since: 0.1
+ */
+#define FOSTER_AT(p, type, offset) FOSTER_AT_(p, offset, type)
+#define FOSTER_AT_(p, offset, ...)                       \
+	FOSTER_POINTER_TO_(FOSTER_FIRST_(__VA_ARGS__),   \
+			   foster_at(p, offset, FOSTER_TYPE_(__VA_ARGS__)))
+
+/* ------------------------------------------------------------------------------ reasons */
+
+/**
  * foster_bpf_strerror - why the last call of this library failed on this thread
  *
  * Returns: a sentence without a full stop, or "" where nothing failed yet.  It stays valid until
- *   the thread's next call of foster_bpf_*, or its end.
+ *   the thread's next call of this library, or its end.
  * Errors: never fails.
  * Context: any thread; not in a signal handler.
  * Since: 0.1

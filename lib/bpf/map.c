@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "base/result.h"
+#include "bpf/known.h"
 #include "bpf/reason.h"
 #include "source/private.h"
 
@@ -78,8 +79,7 @@ int map_length(const struct bpf_map_info *info, size_t *len)
 	return 0;
 }
 
-/* Can the values be mapped at all? */
-static int map_check(const struct bpf_map_info *info)
+int map_check(const struct bpf_map_info *info)
 {
 	if (info->type != BPF_MAP_TYPE_ARRAY)
 		return reason_set(ENOTSUP, "map \"%s\" is of type %s (%u), not an array",
@@ -124,22 +124,39 @@ static int map_reason(const struct bpf_map_info *info, int fd, int err)
 	return reason_set(err, "array map \"%s\" cannot be mapped: %m", info->name);
 }
 
+int map_memory(int fd, const struct bpf_map_info *info, void **ret)
+{
+	struct known *known;
+	size_t len = 0;
+	void *p;
+	int r = map_length(info, &len);
+
+	if (r < 0)
+		return r;
+	known = known_new(info);
+	if (!known)
+		return reason_set(ENOMEM, "no memory for what is known of map \"%s\"",
+				  info->name);
+	p = map_values(fd, len);
+	if (p == MAP_FAILED) {
+		r = map_reason(info, fd, errno);
+		known_free(known);
+		return r;
+	}
+	known_add(known, p);
+	*ret = p;
+	return 0;
+}
+
 FOSTER_EXPORT void *foster_bpf_map(int map_fd)
 {
 	struct bpf_map_info info;
-	size_t len = 0;
-	void *p;
-	int r;
+	void *p = NULL;
+	int r = map_describe(map_fd, &info);
 
-	r = map_describe(map_fd, &info);
 	if (r == 0)
 		r = map_check(&info);
 	if (r == 0)
-		r = map_length(&info, &len);
-	if (r < 0)
-		return result_null(r);
-	p = map_values(map_fd, len);
-	if (p != MAP_FAILED)
-		return p;
-	return result_null(map_reason(&info, map_fd, errno));
+		r = map_memory(map_fd, &info, &p);
+	return r < 0 ? result_null(r) : p;
 }

@@ -22,6 +22,16 @@ int map_describe(int fd, struct bpf_map_info *info) _must_check_ _nonnull_(2);
  */
 int map_length(const struct bpf_map_info *info, size_t *len) _must_check_ _nonnull_all_;
 
+/* Can the values be mapped at all?  Returns 0, or with a reason -ENOTSUP. */
+int map_check(const struct bpf_map_info *info) _must_check_ _nonnull_all_;
+
+/*
+ * Maps the values of a map that map_check() passed: writable if the kernel lets us.  Returns 0;
+ * or with a reason -ENOTSUP, -ENOMEM or an errno of foster_mmap().
+ */
+int map_memory(int fd, const struct bpf_map_info *info, void **ret)
+	_must_check_ _nonnull_(2, 3);
+
 /* The name of a map's type: "array", "percpu_hash"; "?" for one that is too new. */
 const char *map_type_name(unsigned int type);
 

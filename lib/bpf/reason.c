@@ -6,8 +6,16 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* Room for our words, a name of the kernel's (15 bytes) and a message of errno. */
-static __thread char sentence[192];
+/* Room for our words, two names, two types of BTF and a message of errno. */
+static __thread char sentence[512];
+
+/* Names and types come from whoever loaded the program: a sentence has one line. */
+static void keep_printable(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
 
 int reason_set(int err, const char *fmt, ...)
 {
@@ -19,6 +27,7 @@ int reason_set(int err, const char *fmt, ...)
 	(void)vsnprintf(sentence, sizeof(sentence), fmt, args);
 	errno = saved;
 	va_end(args);
+	keep_printable(sentence);
 	return -err;
 }
 
