@@ -99,5 +99,18 @@ foster_boehm_sources = \
 	lib/gc/rhythm.c lib/gc/rhythm.h
 foster_null_sources = lib/gc/null.c lib/gc/null.h
 foster_bpf_sources = \
+	lib/bpf/datasec.c \
+	lib/bpf/element.c \
+	lib/bpf/kernel_btf.c lib/bpf/kernel_btf.h \
+	lib/bpf/known.c lib/bpf/known.h \
 	lib/bpf/map.c lib/bpf/map.h \
-	lib/bpf/reason.c lib/bpf/reason.h
+	lib/bpf/match.c lib/bpf/match.h \
+	lib/bpf/names.c lib/bpf/names.h \
+	lib/bpf/nearest.c lib/bpf/nearest.h \
+	lib/bpf/path.c lib/bpf/path.h \
+	lib/bpf/reason.c lib/bpf/reason.h \
+	lib/bpf/section.c lib/bpf/section.h \
+	lib/bpf/shape.c lib/bpf/shape.h \
+	lib/bpf/spelling.c lib/bpf/spelling.h \
+	lib/bpf/types.c lib/bpf/types.h \
+	lib/bpf/variable.c lib/bpf/variable.h

@@ -16,7 +16,9 @@ libtest_bpf_la_SOURCES = \
 	tests/support_region.c \
 	tests/support_run.c \
 	tests/bpf/support_bpf.c \
-	tests/bpf/support_bpf.h
+	tests/bpf/support_bpf.h \
+	tests/bpf/support_btf.c \
+	tests/bpf/support_btf.h
 libtest_bpf_la_CPPFLAGS = $(bpf_test_cppflags)
 
 bpf_test_programs += tests/bpf/test_bpf_map
@@ -26,6 +28,18 @@ tests_bpf_test_bpf_map_LDADD = $(bpf_test_libs)
 bpf_test_programs += tests/bpf/test_bpf_refusals
 tests_bpf_test_bpf_refusals_CPPFLAGS = $(bpf_test_cppflags)
 tests_bpf_test_bpf_refusals_LDADD = $(bpf_test_libs)
+
+bpf_test_programs += tests/bpf/test_variable_bounds
+tests_bpf_test_variable_bounds_CPPFLAGS = $(bpf_test_cppflags)
+tests_bpf_test_variable_bounds_LDADD = $(bpf_test_libs)
+
+bpf_test_programs += tests/bpf/test_variable_layout
+tests_bpf_test_variable_layout_CPPFLAGS = $(bpf_test_cppflags)
+tests_bpf_test_variable_layout_LDADD = $(bpf_test_libs)
+
+bpf_test_programs += tests/bpf/test_variable_types
+tests_bpf_test_variable_types_CPPFLAGS = $(bpf_test_cppflags)
+tests_bpf_test_variable_types_LDADD = $(bpf_test_libs)
 
 if HAVE_BPF_PROGS
 bpf_test_programs += tests/bpf/test_bpf_program
