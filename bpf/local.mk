@@ -1,25 +1,34 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # BPF programs: bpf/x.bpf.c becomes the object bpf/x.bpf.o and the skeleton bpf/x.skel.h
-# in the build folder.  Programs that include a skeleton or bpf/counter.h have
+# in the build folder.  Programs that include a skeleton or a header of bpf/ have
 # x_CPPFLAGS = $(AM_CPPFLAGS) $(BPF_SKEL_CPPFLAGS).
 
-EXTRA_DIST += bpf/counter.bpf.c bpf/counter.h
+EXTRA_DIST += bpf/counter.bpf.c bpf/counter.h bpf/kinds.bpf.c bpf/kinds.h
 
 BPF_SKEL_CPPFLAGS = -I$(builddir)/bpf -I$(srcdir)/bpf
 
 if HAVE_BPF_PROGS
-bpf_skeletons = bpf/counter.skel.h
+bpf_skeletons = bpf/counter.skel.h bpf/kinds.skel.h
+bpf_objects = bpf/counter.bpf.o bpf/kinds.bpf.o
 BUILT_SOURCES += $(bpf_skeletons)
-CLEANFILES += $(bpf_skeletons) bpf/counter.bpf.o
+CLEANFILES += $(bpf_skeletons) $(bpf_objects)
 
 # The paths of the build stay out of what is embedded in programs.
+bpf_compile = $(CLANG) $(BPF_CFLAGS) -fdebug-compilation-dir=. \
+	-fdebug-prefix-map=$(srcdir)/= -c
+
 bpf/counter.bpf.o: bpf/counter.bpf.c bpf/counter.h
 	@$(MKDIR_P) bpf
-	$(AM_V_GEN)$(CLANG) $(BPF_CFLAGS) -fdebug-compilation-dir=. \
-		-fdebug-prefix-map=$(srcdir)/= -c $(srcdir)/bpf/counter.bpf.c -o $@
+	$(AM_V_GEN)$(bpf_compile) $(srcdir)/bpf/counter.bpf.c -o $@
+bpf/kinds.bpf.o: bpf/kinds.bpf.c bpf/kinds.h
+	@$(MKDIR_P) bpf
+	$(AM_V_GEN)$(bpf_compile) $(srcdir)/bpf/kinds.bpf.c -o $@
 
 bpf/counter.skel.h: bpf/counter.bpf.o
 	$(AM_V_GEN)$(BPFTOOL) gen skeleton bpf/counter.bpf.o name counter_bpf >$@.tmp && \
+		mv $@.tmp $@
+bpf/kinds.skel.h: bpf/kinds.bpf.o
+	$(AM_V_GEN)$(BPFTOOL) gen skeleton bpf/kinds.bpf.o name kinds_bpf >$@.tmp && \
 		mv $@.tmp $@
 endif

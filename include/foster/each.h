@@ -3,6 +3,11 @@
 #ifndef FOSTER_EACH_H
 #define FOSTER_EACH_H
 
+/* How many members FOSTER_STRUCT() takes. */
+enum {
+	FOSTER_MEMBERS = 64
+};
+
 /* The last argument is empty: ISO C wants one for the dots. */
 #define FOSTER_FIRST_(...) FOSTER_FIRST_OF_(__VA_ARGS__, )
 #define FOSTER_FIRST_OF_(first, ...) first

@@ -242,6 +242,7 @@ static int load_types(const struct known_map *map)
 	if (!fresh)
 		return reason_set(ENOMEM, "no memory for the types of map \"%s\"", map->name);
 	fresh->map = *map;
+	fresh->map.base = NULL; /* freed memory that is not used again is read, too */
 	r = read_types(fresh);
 	if (r == 0) {
 		acquire();

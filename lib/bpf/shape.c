@@ -5,6 +5,12 @@
 #include <foster/type.h>
 #include <string.h>
 
+/* clang calls char a signed integer; its name tells it from signed char. */
+static bool is_char(const struct types *types, const struct btf_type *type)
+{
+	return type->size == 1 && strcmp(types_string(types, type->name_off), "char") == 0;
+}
+
 int leaf_of(struct types *types, uint32_t id, struct leaf *leaf)
 {
 	bool is_const = false;
@@ -23,35 +29,27 @@ int leaf_of(struct types *types, uint32_t id, struct leaf *leaf)
 		return 0;
 	ints = types_behind(type);
 	leaf->encoding = BTF_INT_ENCODING(*ints);
+	if (is_char(types, type))
+		leaf->encoding |= BTF_INT_CHAR;
 	/* A part of an integer, which only a bit-field of old BTF may be. */
 	if (BTF_INT_BITS(*ints) != (uint64_t)type->size * 8 || BTF_INT_OFFSET(*ints))
 		leaf->kind = BTF_KIND_UNKN;
 	return 0;
 }
 
-/* clang calls char a signed integer; its name tells it from signed char. */
-static bool is_char(const struct types *types, uint32_t id, const struct leaf *leaf)
-{
-	const struct btf_type *type = types_at(types, id);
-
-	return leaf->encoding & BTF_INT_CHAR ||
-	       (leaf->bytes == 1 && strcmp(types_string(types, type->name_off), "char") == 0);
-}
-
-static uint32_t kind_of(struct types *types, uint32_t id, const struct leaf *leaf)
+static uint32_t kind_of(const struct leaf *leaf)
 {
 	static const uint32_t kinds[NR_BTF_KINDS] = {
 		[BTF_KIND_PTR] = FOSTER_KIND_POINTER,	[BTF_KIND_STRUCT] = FOSTER_KIND_STRUCT,
 		[BTF_KIND_UNION] = FOSTER_KIND_UNION,	[BTF_KIND_ENUM] = FOSTER_KIND_ENUM,
 		[BTF_KIND_ENUM64] = FOSTER_KIND_ENUM,	[BTF_KIND_FLOAT] = FOSTER_KIND_FLOAT,
 	};
-	bool is_const = false;
 
 	if (leaf->kind != BTF_KIND_INT)
 		return kinds[leaf->kind] ? kinds[leaf->kind] : FOSTER_KIND_OTHER;
 	if (leaf_is_bool(leaf))
 		return FOSTER_KIND_BOOL;
-	if (types_bare(types, &id, &is_const) == BTF_KIND_INT && is_char(types, id, leaf))
+	if (leaf->encoding & BTF_INT_CHAR)
 		return FOSTER_KIND_CHAR;
 	return leaf->encoding & BTF_INT_SIGNED ? FOSTER_KIND_SIGNED : FOSTER_KIND_UNSIGNED;
 }
@@ -75,7 +73,7 @@ int shape_of(struct types *types, uint32_t id, struct shape *shape)
 	r = leaf_of(types, id, &leaf);
 	if (r < 0)
 		return r;
-	shape->kind = kind_of(types, id, &leaf);
+	shape->kind = kind_of(&leaf);
 	shape->bytes = leaf.bytes;
 	return 0;
 }

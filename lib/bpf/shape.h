@@ -9,7 +9,7 @@
 struct leaf {
 	int kind; /* of BTF; BTF_KIND_UNKN: void, or a part of an integer */
 	uint32_t bytes;
-	uint32_t encoding; /* BTF_INT_*, of an integer */
+	uint32_t encoding; /* BTF_INT_*, of an integer; CHAR of each that is called char */
 };
 
 /* 0 or -EBADMSG. */

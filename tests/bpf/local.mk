@@ -29,6 +29,14 @@ bpf_test_programs += tests/bpf/test_bpf_refusals
 tests_bpf_test_bpf_refusals_CPPFLAGS = $(bpf_test_cppflags)
 tests_bpf_test_bpf_refusals_LDADD = $(bpf_test_libs)
 
+bpf_test_programs += tests/bpf/test_datasec
+tests_bpf_test_datasec_CPPFLAGS = $(bpf_test_cppflags)
+tests_bpf_test_datasec_LDADD = $(bpf_test_libs)
+
+bpf_test_programs += tests/bpf/test_element
+tests_bpf_test_element_CPPFLAGS = $(bpf_test_cppflags)
+tests_bpf_test_element_LDADD = $(bpf_test_libs)
+
 bpf_test_programs += tests/bpf/test_variable_bounds
 tests_bpf_test_variable_bounds_CPPFLAGS = $(bpf_test_cppflags)
 tests_bpf_test_variable_bounds_LDADD = $(bpf_test_libs)
