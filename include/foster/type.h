@@ -94,8 +94,8 @@ struct foster_member {
  * FOSTER_TYPE - describe a type
  * @type: a type, or FOSTER_STRUCT().
  *
- * In C the description lives as a compound literal does: in a function to the end of the block,
- * else for ever.  In C++ it lives for ever.
+ * In C it stands inside a function, and the description lives to the end of the block.  In C++ it
+ * lives for ever.
  *
  * Returns: a pointer to a struct foster_type.
  * Errors: never fails.
@@ -116,7 +116,7 @@ struct foster_member {
  *
  * Returns: the type and the members, as arguments of the macro around it.
  * Errors: never fails.
- * Context: any; with FOSTER_BITS() in C only inside a function.
+ * Context: any.
  * Since: 0.1
  */
 #define FOSTER_STRUCT(type, ...) type, __VA_ARGS__
@@ -339,50 +339,62 @@ template <typename T> T *pointer_to(void *p)
 /*
  * What stands here would be spelled many times, and an error in it reported as often, were it not
  * for structs that give each step down into an array a name: of a pointer to the type (0), to its
- * elements (1), to theirs (2) and so on.  n makes them unique.
+ * elements (1), to theirs (2) and so on.  They have a block of their own, so that a macro may
+ * repeat its argument: assert(FOSTER_VAR(ds, int, x)).
  */
-#define FOSTER_STEP_(n, i) (&((struct foster_step_##n##_##i *)sizeof(void *))->v)
-#define FOSTER_FIRST_STEP_(n, type)         \
-	sizeof(struct foster_step_##n##_0 { \
-		__typeof__(type) v;         \
-	})
-#define FOSTER_NEXT_STEP_(n, i, next)                           \
-	sizeof(struct foster_step_##n##_##next {                \
-		__typeof__(*FOSTER_INTO_(FOSTER_STEP_(n, i))) v; \
-	})
-#define FOSTER_DIMENSION_(n, i) FOSTER_IS_ARRAY_(FOSTER_STEP_(n, i))
-
-#define FOSTER_DESCRIBED_(n, type, text, members, count)                                    \
-	{                                                                                   \
-		sizeof(struct foster_type) +                                                \
-			0 * (FOSTER_FIRST_STEP_(n, type) + FOSTER_NEXT_STEP_(n, 0, 1) +     \
-			     FOSTER_NEXT_STEP_(n, 1, 2) + FOSTER_NEXT_STEP_(n, 2, 3) +      \
-			     FOSTER_NEXT_STEP_(n, 3, 4)),                                   \
-		text, sizeof(*FOSTER_STEP_(n, 0)),                                          \
-		_Alignof(__typeof__(*FOSTER_STEP_(n, 0))),                                  \
-		FOSTER_DIMENSION_(n, 4) ? FOSTER_KIND_OTHER :                               \
-					  (uint32_t)FOSTER_KIND_(FOSTER_STEP_(n, 4)),       \
-		FOSTER_IS_CONST_(FOSTER_STEP_(n, 4)) ? FOSTER_TYPE_CONST : 0,               \
-		FOSTER_DIMENSION_(n, 0) + FOSTER_DIMENSION_(n, 1) +                         \
-			FOSTER_DIMENSION_(n, 2) + FOSTER_DIMENSION_(n, 3),                  \
-		count,                                                                      \
-		{ sizeof(*FOSTER_STEP_(n, 1)), sizeof(*FOSTER_STEP_(n, 2)),                 \
-		  sizeof(*FOSTER_STEP_(n, 3)), sizeof(*FOSTER_STEP_(n, 4)) },               \
-		members                                                                     \
+#define FOSTER_STEP_(i) (&((struct foster_step_##i##_ *)sizeof(void *))->v)
+#define FOSTER_FIRST_STEP_(type)    \
+	struct foster_step_0_ {     \
+		__typeof__(type) v; \
 	}
+#define FOSTER_NEXT_STEP_(i, next)                            \
+	struct foster_step_##next##_ {                        \
+		__typeof__(*FOSTER_INTO_(FOSTER_STEP_(i))) v; \
+	}
+#define FOSTER_DIMENSION_(i) FOSTER_IS_ARRAY_(FOSTER_STEP_(i))
 
-#define FOSTER_TYPE_(...) FOSTER_TYPE_OF_(__COUNTER__, __VA_ARGS__)
-#define FOSTER_TYPE_OF_(n, ...)                                                  \
-	(&(const struct foster_type)FOSTER_DESCRIBED_(                           \
-		n, FOSTER_FIRST_(__VA_ARGS__), FOSTER_TEXT_(FOSTER_FIRST_(__VA_ARGS__)), \
-		(const struct foster_member[])FOSTER_MEMBERS_(__VA_ARGS__),      \
-		FOSTER_COUNT_(__VA_ARGS__)))
+#define FOSTER_DESCRIBED_(type, text)                                                      \
+	__extension__({                                                                    \
+		FOSTER_FIRST_STEP_(type);                                                  \
+		FOSTER_NEXT_STEP_(0, 1);                                                   \
+		FOSTER_NEXT_STEP_(1, 2);                                                   \
+		FOSTER_NEXT_STEP_(2, 3);                                                   \
+		FOSTER_NEXT_STEP_(3, 4);                                                   \
+		(struct foster_type){                                                      \
+			sizeof(struct foster_type), text, sizeof(*FOSTER_STEP_(0)),        \
+			_Alignof(__typeof__(*FOSTER_STEP_(0))),                            \
+			FOSTER_DIMENSION_(4) ? FOSTER_KIND_OTHER :                         \
+					       (uint32_t)FOSTER_KIND_(FOSTER_STEP_(4)),    \
+			FOSTER_IS_CONST_(FOSTER_STEP_(4)) ? FOSTER_TYPE_CONST : 0,         \
+			FOSTER_DIMENSION_(0) + FOSTER_DIMENSION_(1) +                      \
+				FOSTER_DIMENSION_(2) + FOSTER_DIMENSION_(3),               \
+			0,                                                                 \
+			{ sizeof(*FOSTER_STEP_(1)), sizeof(*FOSTER_STEP_(2)),              \
+			  sizeof(*FOSTER_STEP_(3)), sizeof(*FOSTER_STEP_(4)) },            \
+			NULL                                                               \
+		};                                                                         \
+	})
+
+/* The members live outside of the block: as long as what points to them. */
+static inline struct foster_type foster_with_(struct foster_type type, uint32_t count,
+					      const struct foster_member *members)
+{
+	type.member_count = count;
+	type.members = members;
+	return type;
+}
+
+#define FOSTER_TYPE_(...)                                                             \
+	((const struct foster_type[1]){ foster_with_(                                 \
+		FOSTER_DESCRIBED_(FOSTER_FIRST_(__VA_ARGS__),                         \
+				  FOSTER_TEXT_(FOSTER_FIRST_(__VA_ARGS__))),          \
+		FOSTER_COUNT_(__VA_ARGS__),                                           \
+		(const struct foster_member[])FOSTER_MEMBERS_(__VA_ARGS__)) })
 
 /* The type of a member has no name of its own: messages name the member. */
-#define FOSTER_MEMBER_TYPE_(T, m) FOSTER_MEMBER_TYPE_OF_(__COUNTER__, T, m)
-#define FOSTER_MEMBER_TYPE_OF_(n, T, m)                \
-	(&(const struct foster_type)FOSTER_DESCRIBED_( \
-		n, ((__typeof__(T) *)sizeof(void *))->m, "", NULL, 0))
+#define FOSTER_MEMBER_TYPE_(T, m)                          \
+	((const struct foster_type[1]){ FOSTER_DESCRIBED_( \
+		((__typeof__(T) *)sizeof(void *))->m, "") })
 
 #define FOSTER_SAMPLE_(T, m, text)                                               \
 	__extension__({                                                          \

@@ -54,6 +54,11 @@ bpf_test_programs += tests/bpf/test_bpf_program
 tests_bpf_test_bpf_program_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
 tests_bpf_test_bpf_program_LDADD = $(bpf_test_libs)
 tests/bpf/test_bpf_program-test_bpf_program.$(OBJEXT): bpf/counter.skel.h
+
+bpf_test_programs += tests/bpf/test_variable_program
+tests_bpf_test_variable_program_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
+tests_bpf_test_variable_program_LDADD = $(bpf_test_libs)
+tests/bpf/test_variable_program-test_variable_program.$(OBJEXT): bpf/kinds.skel.h
 endif
 endif
 endif
