@@ -59,6 +59,18 @@ bpf_test_programs += tests/bpf/test_variable_program
 tests_bpf_test_variable_program_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
 tests_bpf_test_variable_program_LDADD = $(bpf_test_libs)
 tests/bpf/test_variable_program-test_variable_program.$(OBJEXT): bpf/kinds.skel.h
+
+if HAVE_CXX
+bpf_test_programs += tests/bpf/test_variable_cxx
+tests_bpf_test_variable_cxx_SOURCES = \
+	tests/bpf/test_variable_cxx.c \
+	tests/bpf/variable_cxx.cc \
+	tests/bpf/variable_cxx.h
+tests_bpf_test_variable_cxx_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
+tests_bpf_test_variable_cxx_CXXFLAGS = -std=c++17 -Wall -Wextra $(WERROR_CFLAGS)
+tests_bpf_test_variable_cxx_LDADD = $(bpf_test_libs)
+tests/bpf/test_variable_cxx-test_variable_cxx.$(OBJEXT): bpf/kinds.skel.h
+endif
 endif
 endif
 endif

@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	tests/install/check-headers \
 	tests/install/check-install \
 	tests/install/headers.h \
+	tests/install/headers-bpf.h \
 	tests/install/program.c \
 	tests/install/program-bpf.c
 
