@@ -308,7 +308,10 @@ bool match_is_const(struct types *types, uint32_t id)
 {
 	bool is_const = false;
 
-	while (types_bare(types, &id, &is_const) == BTF_KIND_ARRAY)
+	for (int deep = 0; deep < TYPES_DEEP; deep++) {
+		if (types_bare(types, &id, &is_const) != BTF_KIND_ARRAY)
+			break;
 		id = ((const struct btf_array *)types_behind(types_at(types, id)))->type;
+	}
 	return is_const;
 }

@@ -65,9 +65,9 @@ int shape_of(struct types *types, uint32_t id, struct shape *shape)
 		const struct btf_array *array = types_behind(types_at(types, id));
 
 		if (__builtin_mul_overflow(shape->count, (uint64_t)array->nelems,
-					   &shape->count))
+					   &shape->count) ||
+		    ++shape->dimensions > TYPES_DEEP)
 			return -EBADMSG;
-		shape->dimensions++;
 		id = array->type;
 	}
 	r = leaf_of(types, id, &leaf);

@@ -183,7 +183,7 @@ static bool is_qualifier(uint32_t kind)
 
 int types_bare(struct types *types, uint32_t *id, bool *is_const)
 {
-	while (types_step(types)) {
+	for (int deep = 0; deep < TYPES_DEEP && types_step(types); deep++) {
 		const struct btf_type *type = types_at(types, *id);
 		uint32_t kind;
 
@@ -203,7 +203,7 @@ int types_size(struct types *types, uint32_t id, uint64_t *bytes)
 	uint64_t count = 1;
 	bool is_const = false;
 
-	for (;;) {
+	for (int deep = 0; deep < TYPES_DEEP; deep++) {
 		const int kind = types_bare(types, &id, &is_const);
 		const struct btf_array *array;
 
@@ -230,4 +230,5 @@ int types_size(struct types *types, uint32_t id, uint64_t *bytes)
 			return -EBADMSG;
 		}
 	}
+	return -EBADMSG;
 }

@@ -19,6 +19,12 @@
 
 #include "base/attributes.h"
 
+/*
+ * So many names and qualifiers lead to what they are about, and so many dimensions to an element:
+ * the kernel takes 32 in all, and a type that goes round in a circle has no end.
+ */
+#define TYPES_DEEP 64
+
 struct types {
 	const unsigned char *section; /* the types, one after the other */
 	const char *strings;	      /* the last byte is 0 */

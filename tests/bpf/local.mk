@@ -29,6 +29,11 @@ bpf_test_programs += tests/bpf/test_bpf_refusals
 tests_bpf_test_bpf_refusals_CPPFLAGS = $(bpf_test_cppflags)
 tests_bpf_test_bpf_refusals_LDADD = $(bpf_test_libs)
 
+bpf_test_programs += tests/bpf/test_btf
+tests_bpf_test_btf_SOURCES = tests/bpf/test_btf.c tests/fuzz/walk.c tests/fuzz/walk.h
+tests_bpf_test_btf_CPPFLAGS = $(bpf_test_cppflags)
+tests_bpf_test_btf_LDADD = $(bpf_test_libs)
+
 bpf_test_programs += tests/bpf/test_datasec
 tests_bpf_test_datasec_CPPFLAGS = $(bpf_test_cppflags)
 tests_bpf_test_datasec_LDADD = $(bpf_test_libs)
