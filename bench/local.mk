@@ -29,3 +29,10 @@ bench_bench_sweep_LDADD = $(bench_libs) -lpthread
 bench_bench_adopt_SOURCES = bench/bench_adopt.c $(bench_common)
 bench_bench_adopt_CPPFLAGS = $(AM_CPPFLAGS) $(GC_CFLAGS)
 bench_bench_adopt_LDADD = $(bench_libs)
+
+if HAVE_BPF
+bench_programs += bench/bench_typed
+endif
+bench_bench_typed_SOURCES = bench/bench_typed.c $(bench_common)
+bench_bench_typed_CPPFLAGS = $(AM_CPPFLAGS) $(LIBBPF_CFLAGS)
+bench_bench_typed_LDADD = libfoster-bpf.la $(LIBBPF_LIBS) $(bench_libs)
