@@ -289,8 +289,11 @@ function man_start()
 {
 	this = FILENAME
 	sub(/^.*\//, "", this)
+	is_concept = this ~ /\.7$/
 	sub(/\.[0-9]$/, "", this)
 	pages[this] = 1
+	if (is_concept)
+		concept[this] = 1
 	section = ""
 	scope_ = "*"
 	tag_next = 0
@@ -529,7 +532,7 @@ END {
 		map_end()
 	synopses()
 	for (p in pages)
-		if (p ~ /^(foster|FOSTER)_/)
+		if (p ~ /^(foster|FOSTER)_/ && !(p in concept))
 			known[p] = 1
 	n = sorted(known, symbol)
 	for (i = 1; i <= n; i++) {

@@ -27,7 +27,27 @@ dist_man_MANS += \
 	man/foster_unpin.3
 
 if HAVE_BPF
-dist_man_MANS += man/foster_bpf_map.3 man/foster_bpf_strerror.3
+dist_man_MANS += \
+	man/foster_array.3 \
+	man/FOSTER_ARRAY.3 \
+	man/FOSTER_AT.3 \
+	man/foster_at.3 \
+	man/FOSTER_BITS.3 \
+	man/foster_bpf.7 \
+	man/foster_bpf_map.3 \
+	man/foster_bpf_map_info.3 \
+	man/foster_bpf_strerror.3 \
+	man/foster_datasec.3 \
+	man/foster_datasec_find.3 \
+	man/foster_datasec_info.3 \
+	man/foster_datasec_of.3 \
+	man/foster_datasec_variable.3 \
+	man/FOSTER_ELEM.3 \
+	man/foster_elem.3 \
+	man/FOSTER_STRUCT.3 \
+	man/FOSTER_TYPE.3 \
+	man/foster_var.3 \
+	man/FOSTER_VAR.3
 endif
 
 TESTS += \
