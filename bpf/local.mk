@@ -4,13 +4,16 @@
 # in the build folder.  Programs that include a skeleton or a header of bpf/ have
 # x_CPPFLAGS = $(AM_CPPFLAGS) $(BPF_SKEL_CPPFLAGS).
 
-EXTRA_DIST += bpf/counter.bpf.c bpf/counter.h bpf/kinds.bpf.c bpf/kinds.h
+EXTRA_DIST += \
+	bpf/counter.bpf.c bpf/counter.h \
+	bpf/kinds.bpf.c bpf/kinds.h \
+	bpf/packets.bpf.c bpf/packets.h
 
 BPF_SKEL_CPPFLAGS = -I$(builddir)/bpf -I$(srcdir)/bpf
 
 if HAVE_BPF_PROGS
-bpf_skeletons = bpf/counter.skel.h bpf/kinds.skel.h
-bpf_objects = bpf/counter.bpf.o bpf/kinds.bpf.o
+bpf_skeletons = bpf/counter.skel.h bpf/kinds.skel.h bpf/packets.skel.h
+bpf_objects = bpf/counter.bpf.o bpf/kinds.bpf.o bpf/packets.bpf.o
 BUILT_SOURCES += $(bpf_skeletons)
 CLEANFILES += $(bpf_skeletons) $(bpf_objects)
 
@@ -24,11 +27,17 @@ bpf/counter.bpf.o: bpf/counter.bpf.c bpf/counter.h
 bpf/kinds.bpf.o: bpf/kinds.bpf.c bpf/kinds.h
 	@$(MKDIR_P) bpf
 	$(AM_V_GEN)$(bpf_compile) $(srcdir)/bpf/kinds.bpf.c -o $@
+bpf/packets.bpf.o: bpf/packets.bpf.c bpf/packets.h
+	@$(MKDIR_P) bpf
+	$(AM_V_GEN)$(bpf_compile) $(srcdir)/bpf/packets.bpf.c -o $@
 
 bpf/counter.skel.h: bpf/counter.bpf.o
 	$(AM_V_GEN)$(BPFTOOL) gen skeleton bpf/counter.bpf.o name counter_bpf >$@.tmp && \
 		mv $@.tmp $@
 bpf/kinds.skel.h: bpf/kinds.bpf.o
 	$(AM_V_GEN)$(BPFTOOL) gen skeleton bpf/kinds.bpf.o name kinds_bpf >$@.tmp && \
+		mv $@.tmp $@
+bpf/packets.skel.h: bpf/packets.bpf.o
+	$(AM_V_GEN)$(BPFTOOL) gen skeleton bpf/packets.bpf.o name packets_bpf >$@.tmp && \
 		mv $@.tmp $@
 endif

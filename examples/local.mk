@@ -35,12 +35,22 @@ examples_pin_LDADD = libfoster.la
 examples_stats_LDADD = libfoster.la
 examples_thread_LDADD = libfoster.la
 if HAVE_BPF
-check_PROGRAMS += examples/bpf_map
+check_PROGRAMS += examples/bpf_map examples/variables
+else
+EXTRA_DIST += examples/bpf_map.c examples/variables.c
+endif
 examples_bpf_map_CPPFLAGS = $(AM_CPPFLAGS) $(LIBBPF_CFLAGS)
 examples_bpf_map_LDADD = libfoster-bpf.la libfoster.la $(LIBBPF_LIBS)
+examples_variables_CPPFLAGS = $(AM_CPPFLAGS) $(LIBBPF_CFLAGS)
+examples_variables_LDADD = libfoster-bpf.la libfoster.la $(LIBBPF_LIBS)
+if HAVE_BPF_PROGS
+check_PROGRAMS += examples/packets
+examples/packets-packets.$(OBJEXT): bpf/packets.skel.h
 else
-EXTRA_DIST += examples/bpf_map.c
+EXTRA_DIST += examples/packets.c
 endif
+examples_packets_CPPFLAGS = $(AM_CPPFLAGS) $(BPF_SKEL_CPPFLAGS) $(LIBBPF_CFLAGS)
+examples_packets_LDADD = libfoster-bpf.la libfoster.la $(LIBBPF_LIBS)
 TESTS += examples/run-examples
 EXTRA_DIST += examples/run-examples
 # End of the examples.
