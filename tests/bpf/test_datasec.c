@@ -71,6 +71,19 @@ TEST(what_is_refused_leaves_no_descriptor_and_no_region)
 	assert_int_equal(stats_now().mapped, 0);
 }
 
+TEST(what_is_made_keeps_no_descriptor)
+{
+	int fd = small_section(0);
+	size_t open_before;
+	struct foster_datasec *ds;
+
+	assert_int_equal(foster_init(NULL), 0);
+	open_before = fd_count();
+	ds = foster_datasec(fd);
+	assert_non_null(ds);
+	assert_int_equal(fd_count(), open_before);
+}
+
 TEST(null_is_no_datasec)
 {
 	struct foster_datasec_info info = FOSTER_DATASEC_INFO_INIT;

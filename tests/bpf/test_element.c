@@ -2,6 +2,8 @@
 /* Values of array maps by their number and memory by its offset: FOSTER_ELEM(), FOSTER_AT(). */
 #include "support_btf.h"
 
+#include <malloc.h>
+
 static void *volatile kept;
 
 struct slot {
@@ -268,17 +270,33 @@ static bool none_live(void *arg UNUSED)
 	return stats_now().regions == 0;
 }
 
-/* What is known of a map goes with its region, or the process would grow for ever. */
+static void map_and_release(int fd, int rounds)
+{
+	for (int i = 0; i < rounds; i++) {
+		map_and_drop(fd);
+		forget();
+		assert_true(collecting_until(none_live, NULL, ROUNDS));
+	}
+}
+
+/* Or the process would grow for ever. */
+TEST(what_is_known_of_a_map_goes_with_its_region)
+{
+	int fd = slots(4, 0);
+	size_t before;
+
+	map_and_release(fd, 2);
+	before = mallinfo2().uordblks;
+	map_and_release(fd, 3);
+	assert_true(mallinfo2().uordblks < before + (256 << 10));
+}
+
 TEST(many_maps_that_come_and_go_are_told_apart)
 {
 	struct foster_bpf_map_info info = FOSTER_BPF_MAP_INFO_INIT;
 	int slot_fd = slots(4, 0), word_fd = words(6);
 
-	for (int i = 0; i < 3; i++) {
-		map_and_drop(slot_fd);
-		forget();
-		assert_true(collecting_until(none_live, NULL, ROUNDS));
-	}
+	map_and_release(slot_fd, 1);
 	kept = mapped(word_fd);
 	assert_int_equal(foster_bpf_map_info(kept, &info), 0);
 	assert_int_equal(info.count, 6);
