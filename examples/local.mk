@@ -44,13 +44,16 @@ examples_bpf_map_LDADD = libfoster-bpf.la libfoster.la $(LIBBPF_LIBS)
 examples_variables_CPPFLAGS = $(AM_CPPFLAGS) $(LIBBPF_CFLAGS)
 examples_variables_LDADD = libfoster-bpf.la libfoster.la $(LIBBPF_LIBS)
 if HAVE_BPF_PROGS
-check_PROGRAMS += examples/packets
+check_PROGRAMS += examples/packets examples/switches
 examples/packets-packets.$(OBJEXT): bpf/packets.skel.h
+examples/switches-switches.$(OBJEXT): bpf/switches.skel.h
 else
-EXTRA_DIST += examples/packets.c
+EXTRA_DIST += examples/packets.c examples/switches.c
 endif
 examples_packets_CPPFLAGS = $(AM_CPPFLAGS) $(BPF_SKEL_CPPFLAGS) $(LIBBPF_CFLAGS)
 examples_packets_LDADD = libfoster-bpf.la libfoster.la $(LIBBPF_LIBS)
+examples_switches_CPPFLAGS = $(AM_CPPFLAGS) $(BPF_SKEL_CPPFLAGS) $(LIBBPF_CFLAGS)
+examples_switches_LDADD = libfoster-bpf.la libfoster.la $(LIBBPF_LIBS)
 TESTS += examples/run-examples
 EXTRA_DIST += examples/run-examples
 # End of the examples.
