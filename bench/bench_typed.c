@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What a variable of a loaded BPF program costs by name and type: to find it once, and to read it
- * then; against the pointer of mmap(2), the system call, and libbpf's BTF.
+ * What a variable of a loaded BPF program costs by name and type: to find it once, and to
+ * read it then; against the pointer of mmap(2), the system call, and libbpf's BTF.
  */
 #include "bench.h"
 
@@ -17,7 +17,7 @@
 
 #include <foster/bpf.h>
 
-#define SIZES	3
+#define SIZES 3
 
 static const unsigned int sizes[SIZES] = { 10, 1000, 10000 };
 static int maps[SIZES]; /* a section of so many variables */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0)
 /*
- * A socket filter with a global variable of each kind that C has, for those who look at them by
- * name and type.
+ * A socket filter with a global variable of each kind that C has, for those who look at
+ * them by name and type.
  */
 #include <linux/bpf.h>
 #include <stdbool.h>

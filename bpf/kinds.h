@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
-/* What kinds.bpf.c and those who look at its variables both know.  __u32 is known before. */
+/*
+ * What kinds.bpf.c and those who look at its variables both know. __u32 is known before.
+ */
 #ifndef FOSTER_KINDS_H
 #define FOSTER_KINDS_H
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
-/* What switches.bpf.c and those who read its counters both know.  __u64 is known before. */
+/*
+ * What switches.bpf.c and those who read its counters both know. __u64 is known before.
+ */
 #ifndef FOSTER_SWITCHES_H
 #define FOSTER_SWITCHES_H
 

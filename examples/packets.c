@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * packets.c: count the packets on the loopback interface with a BPF program, and read its counters
- * by typed pointers when the process that loaded it is gone.
+ * packets.c: count the packets on the loopback interface with a BPF program, and read its
+ * counters by typed pointers when the process that loaded it is gone.
  *
  *	cc -O2 -o packets packets.c $(pkg-config --cflags --libs foster-bpf libbpf)
  *
- * packets.skel.h is made of bpf/packets.bpf.c by `bpftool gen skeleton`.
+ * bpftool makes packets.skel.h of bpf/packets.bpf.c.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <err.h>
-#include <net/if.h>
-#include <netpacket/packet.h>
+#include <linux/if_ether.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,56 +22,53 @@
 #include "packets.skel.h"
 
 #define SKIPPED 77
-#define SEEN	FOSTER_STRUCT(struct packets_seen, packets, bytes)
-
-static int socket_on_loopback(void)
-{
-	const struct sockaddr_ll address = { .sll_family = AF_PACKET,
-					     .sll_protocol = htons(3), /* all */
-					     .sll_ifindex = (int)if_nametoindex("lo") };
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || bind(fd, (const void *)&address, sizeof(address)) < 0)
-		err(SKIPPED, "a packet socket on lo");
-	return fd;
-}
+#define SEEN FOSTER_STRUCT(struct packets_seen, packets, bytes)
 
 /* In a process of its own: from here on the socket alone holds the program. */
-static void load(int fd, int tell)
+static void load(int fd, __u32 *id)
 {
 	struct packets_bpf *skel = packets_bpf__open_and_load();
-	int program = skel ? bpf_program__fd(skel->progs.count_packets) : -1;
+	int prog = skel ? bpf_program__fd(skel->progs.count_packets) : -1;
 	struct bpf_map_info map = { 0 };
 	__u32 len = sizeof(map);
 
-	if (!skel || setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &program, sizeof(program)) < 0)
+	if (!skel || setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &prog, sizeof(prog)) < 0)
 		err(SKIPPED, "a BPF program");
-	if (bpf_obj_get_info_by_fd(bpf_map__fd(skel->maps.bss), &map, &len) < 0 ||
-	    write(tell, &map.id, sizeof(map.id)) != sizeof(map.id))
-		err(1, "the number of the map");
+	bpf_obj_get_info_by_fd(bpf_map__fd(skel->maps.bss), &map, &len);
+	*id = map.id;
 	_exit(0);
+}
+
+static void send_one(void)
+{
+	const struct sockaddr_in here = { .sin_family = AF_INET, .sin_port = htons(9) };
+	const int udp = socket(AF_INET, SOCK_DGRAM, 0);
+
+	(void)!sendto(udp, "hello", 5, 0, (const void *)&here, sizeof(here));
 }
 
 int main(void)
 {
-	const struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(9),
-					.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket_on_loopback(), tell[2], udp = socket(AF_INET, SOCK_DGRAM, 0), status;
+	const int filter = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
+	__u32 *id = foster_mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	const struct packets_seen *seen;
-	size_t count;
-	__u32 id;
+	size_t n;
+	int fd;
 
-	if (pipe(tell) < 0 || fork() == 0)
-		load(fd, tell[1]);
-	wait(&status); /* the loader is gone */
-	if (status || read(tell[0], &id, sizeof(id)) != sizeof(id))
+	if (filter < 0 || id == MAP_FAILED)
+		err(SKIPPED, "a packet socket");
+	if (fork() == 0)
+		load(filter, id);
+	wait(NULL); /* the loader is gone */
+	if (!*id)
 		errx(SKIPPED, "the loader failed");
-	seen = FOSTER_ARRAY(foster_datasec(bpf_map_get_fd_by_id(id)), const SEEN, seen, &count);
+	fd = bpf_map_get_fd_by_id(*id);
+	seen = FOSTER_ARRAY(foster_datasec(fd), const SEEN, seen, &n);
 	if (!seen)
 		errx(1, "%s", foster_bpf_strerror());
-	for (int i = 0; i < 5; i++)
-		(void)!sendto(udp, "hello", 5, 0, (const void *)&to, sizeof(to));
-	for (size_t i = 0; i < count; i++)
+	send_one();
+	for (size_t i = 0; i < n; i++)
 		if (FOSTER_READ(seen[i].packets))
 			printf("protocol %zu: %llu packets, %llu bytes\n", i,
 			       FOSTER_READ(seen[i].packets), FOSTER_READ(seen[i].bytes));

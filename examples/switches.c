@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * switches.c load|show FOLDER: a tracepoint counts the switches of tasks.  The one process loads it
- * and exits, any other reads its counters by typed pointers.
+ * switches.c load|show FOLDER: a tracepoint counts the switches of tasks.  One process
+ * loads it and exits, any other reads its counters by typed pointers.
  *
  *	cc -O2 -o switches switches.c $(pkg-config --cflags --libs foster-bpf libbpf)
  *
@@ -20,7 +20,7 @@
 #include "switches.h"
 #include "switches.skel.h"
 
-#define SKIPPED	 77
+#define SKIPPED 77
 #define SWITCHES FOSTER_STRUCT(struct switches_of, count, last_ns)
 
 static const char *in(const char *folder, const char *name)
@@ -61,7 +61,8 @@ static int show(const char *folder)
 	printf("%llu switches of tasks in 0.2 s\n", FOSTER_READ(*total) - before);
 	for (size_t i = 0; i < count; i++)
 		if (FOSTER_READ(switches[i].count))
-			printf("processor %zu: %llu\n", i, FOSTER_READ(switches[i].count));
+			printf("processor %zu: %llu\n", i,
+			       FOSTER_READ(switches[i].count));
 	return 0;
 }
 

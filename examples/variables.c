@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * variables.c PINNED_MAP [TIMES]: print the variables of a loaded BPF program with their types and
- * values, once a second.
+ * variables.c PINNED_MAP [TIMES]: print the variables of a loaded BPF program with their
+ * types and values, once a second.
  *
  *	cc -O2 -o variables variables.c $(pkg-config --cflags --libs foster-bpf libbpf)
  *
- * The program may be anybody's; its .bss, .data or .rodata is pinned by bpftool, for example:
+ * The program may be anybody's; its .bss, .data or .rodata is pinned by bpftool, for
+ * example:
  *
  *	bpftool map pin name my_prog.bss /sys/fs/bpf/my_bss
  *	./variables /sys/fs/bpf/my_bss

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * foster for BPF: the memory of BPF maps as regions of foster, and the variables in it by name
- * and type.
+ * foster for BPF: the memory of BPF maps as regions of foster, and the variables in it by
+ * name and type.
  *
  *	struct foster_datasec *ds = foster_datasec(map_fd);
  *	__u64 *hits = FOSTER_VAR(ds, __u64, hits);
  *
- * The conventions of foster/foster.h hold here too; foster_bpf_strerror() has the reason of each
- * failure.  Each call maps anew what it maps.
+ * The conventions of foster/foster.h hold here too; foster_bpf_strerror() has the reason
+ * of each failure. Each call maps anew what it maps.
  */
 #ifndef FOSTER_BPF_H
 #define FOSTER_BPF_H
@@ -23,13 +23,15 @@ extern "C" {
 
 /**
  * foster_bpf_map - the memory of a BPF map, tracked
- * @map_fd: descriptor of an array map made with BPF_F_MMAPABLE; the maps behind .bss, .data and
- *	.rodata of a BPF program are of this kind.  May be closed afterwards.  Not kept.
+ * @map_fd: descriptor of an array map made with BPF_F_MMAPABLE; the maps behind .bss,
+ *	.data and .rodata of a BPF program are of this kind.  Not kept; may be closed
+ *	afterwards.
  *
- * Maps all values: entry i begins i times the value size, rounded up to 8 bytes, after the
- * address.  Readable and writable; read-only where the map is frozen or BPF_F_RDONLY_PROG (the
- * prot of foster_info() tells).  A writable mapping blocks BPF_MAP_FREEZE (EBUSY) until it is
- * released or closed.  The region keeps the kernel's map alive, not the descriptor.
+ * Maps all values: entry i begins i times the value size, rounded up to 8 bytes, after
+ * the address. Readable and writable; read-only where the map is frozen or
+ * BPF_F_RDONLY_PROG (the prot of foster_info() tells). A writable mapping blocks
+ * BPF_MAP_FREEZE (EBUSY) until it is released or closed. The region keeps the kernel's
+ * map alive, not the descriptor.
  *
  * Each call makes a region of its own.
  *
@@ -40,8 +42,8 @@ extern "C" {
  *   ENOTSUP  a map of another type, or an array without BPF_F_MMAPABLE (the reason is in
  *            foster_bpf_strerror()); values of 1 GiB or more in all
  *   EPERM    no permission to look at the map, or for the mapping
- *   EACCES   the descriptor was opened for reading only or for writing only; the kernel maps
- *            neither
+ *   EACCES   the descriptor was opened for reading only or for writing only; the kernel
+ *            maps neither
  *   ENOMEM   no memory
  *   those of foster_mmap()
  * Context: as foster_mmap().
@@ -94,23 +96,26 @@ struct foster_bpf_map_info {
 FOSTER_PUBLIC FOSTER_NONNULL(2) int foster_bpf_map_info(const void *p,
 							struct foster_bpf_map_info *info);
 
-/* ------------------------------------------------------------------------ data sections */
+/*
+ * ------------------------------------------------------------------------ data sections
+ */
 
 /**
  * foster_datasec - the variables of a loaded program
- * @map_fd: descriptor of the map behind .bss, .data, .rodata or a section of another name that
- *	begins like these; of any program, also of another process (opened by its number or from
- *	where it is pinned).  May be closed afterwards.  Not kept.
+ * @map_fd: descriptor of the map behind .bss, .data, .rodata or a section of another name
+ *	that begins like these; of any program, also of another process (opened by its
+ *	number or from where it is pinned).  May be closed afterwards.  Not kept.
  *
- * Maps the memory as foster_bpf_map() does, and reads names, places and types of the variables
- * from the kernel's BTF of the map.  The datasec is a region like any other: there is nothing to
- * free, and it lives while something points to it.  It keeps the memory; a pointer to a variable
- * keeps the memory without it.
+ * Maps the memory as foster_bpf_map() does, and reads names, places and types of the
+ * variables from the kernel's BTF of the map. The datasec is a region like any other:
+ * there is nothing to free, and it lives while something points to it. It keeps the
+ * memory; a pointer to a variable keeps the memory without it.
  *
  * Returns: the datasec; NULL on error.
  * Errors (errno):
  *   ENODATA  the map has no BTF: use foster_bpf_map() and FOSTER_AT()
- *   ENOTSUP  also where its values are no data section, or its BTF is newer than this library
+ *   ENOTSUP  also where its values are no data section, or its BTF is newer than this
+ *            library
  *   EPERM    also without permission to read BTF (CAP_SYS_ADMIN)
  *   EBADMSG  the BTF is malformed
  *   those of foster_bpf_map()
@@ -131,7 +136,8 @@ FOSTER_PUBLIC FOSTER_MUST_USE struct foster_datasec *foster_datasec(int map_fd);
  * Context: as foster_mmap().
  * Since: 0.1
  */
-FOSTER_PUBLIC FOSTER_MUST_USE struct foster_datasec *foster_datasec_of(const struct bpf_map *map);
+FOSTER_PUBLIC FOSTER_MUST_USE struct foster_datasec *
+foster_datasec_of(const struct bpf_map *map);
 
 /**
  * struct foster_datasec_info - what is known of a datasec
@@ -165,7 +171,8 @@ struct foster_datasec_info {
  * @info: out; info->size is set by the caller.
  *
  * Returns: 0.
- * Errors: -EINVAL @ds is no datasec, or info->size is smaller than any version of the struct
+ * Errors: -EINVAL @ds is no datasec, or info->size is smaller than any version of the
+ * struct
  * Context: any thread, any signal handler.
  * Since: 0.1
  */
@@ -219,14 +226,15 @@ struct foster_variable {
  * Returns: 0.
  * Errors:
  *   -ENOENT   there are not so many
- *   -EINVAL   @ds is no datasec, or variable->size is smaller than any version of the struct
+ *   -EINVAL   @ds is no datasec, or variable->size is smaller than any version of the
+ *             struct
  *   -EBADMSG  the type of this one makes no sense; go on with the next
  * Context: any thread; not in a signal handler.
  * Since: 0.1
  */
-FOSTER_PUBLIC FOSTER_NONNULL(3) int foster_datasec_variable(const struct foster_datasec *ds,
-							    size_t index,
-							    struct foster_variable *variable);
+FOSTER_PUBLIC FOSTER_NONNULL(3) int
+foster_datasec_variable(const struct foster_datasec *ds, size_t index,
+			struct foster_variable *variable);
 
 /**
  * foster_datasec_find - a variable by its name
@@ -238,16 +246,19 @@ FOSTER_PUBLIC FOSTER_NONNULL(3) int foster_datasec_variable(const struct foster_
  * Errors:
  *   -ENOENT    there is none; the reason has the nearest name
  *   -ENOTUNIQ  several static ones have the name, and no global one
- *   -EINVAL    @ds is no datasec, or variable->size is smaller than any version of the struct
+ *   -EINVAL    @ds is no datasec, or variable->size is smaller than any version of the
+ *              struct
  *   -EBADMSG   its type makes no sense
  * Context: any thread; not in a signal handler.
  * Since: 0.1
  */
-FOSTER_PUBLIC FOSTER_NONNULL(2, 3) int foster_datasec_find(const struct foster_datasec *ds,
-							   const char *name,
-							   struct foster_variable *variable);
+FOSTER_PUBLIC FOSTER_NONNULL(2, 3) int
+foster_datasec_find(const struct foster_datasec *ds, const char *name,
+		    struct foster_variable *variable);
 
-/* ---------------------------------------------------------------------- typed pointers */
+/*
+ * ---------------------------------------------------------------------- typed pointers
+ */
 
 /**
  * foster_var - a variable whose name is known at run time only
@@ -255,15 +266,16 @@ FOSTER_PUBLIC FOSTER_NONNULL(2, 3) int foster_datasec_find(const struct foster_d
  * @name: its name, as for foster_datasec_find().
  * @type: FOSTER_TYPE(type).
  *
- * What FOSTER_VAR() is made of.  The types are compared once, here; an access afterwards is a load
- * or a store.
+ * What FOSTER_VAR() is made of. The types are compared once, here; an access afterwards
+ * is a load or a store.
  *
- * The type has the kind (integer, bool, float, pointer, struct, union), the size, the sign of the
- * variable, and of an array all its dimensions.  An enum is an integer of its size; char fits
- * either sign.  volatile and _Atomic make no difference.  A struct is compared by its size, with
- * FOSTER_STRUCT() also member by member.
+ * The type has the kind (integer, bool, float, pointer, struct, union), the size, the
+ * sign of the variable, and of an array all its dimensions. An enum is an integer of its
+ * size; char fits either sign. volatile and _Atomic make no difference. A struct is
+ * compared by its size, with FOSTER_STRUCT() also member by member.
  *
- * The memory is not looked at: after foster_close() the pointer faults, as others into it do.
+ * The memory is not looked at: after foster_close() the pointer faults, as others into it
+ * do.
  *
  * Returns: a pointer to the variable; NULL on error.
  * Errors (errno):
@@ -273,7 +285,8 @@ FOSTER_PUBLIC FOSTER_NONNULL(2, 3) int foster_datasec_find(const struct foster_d
  *   EMSGSIZE    it is wider or narrower, or has another number of elements
  *   EDOM        it is signed, and the type is not, or the other way about
  *   EPROTO      a member of FOSTER_STRUCT() is not there, elsewhere, or of another type
- *   EACCES      it is for reading only (const, or in memory that is), and the type is not const
+ *   EACCES      it is for reading only (const, or in memory that is), and the type is not
+ *               const
  *   EADDRNOTAVAIL  it is not aligned as the type is
  *   ERANGE      it reaches behind the end of the section
  *   ENODATA     BTF does not say its type
@@ -283,7 +296,8 @@ FOSTER_PUBLIC FOSTER_NONNULL(2, 3) int foster_datasec_find(const struct foster_d
  * Context: any thread; not in a signal handler.
  * Since: 0.1
  */
-FOSTER_PUBLIC FOSTER_MUST_USE void *foster_var(const struct foster_datasec *ds, const char *name,
+FOSTER_PUBLIC FOSTER_MUST_USE void *foster_var(const struct foster_datasec *ds,
+					       const char *name,
 					       const struct foster_type *type);
 
 /**
@@ -305,7 +319,8 @@ FOSTER_PUBLIC FOSTER_MUST_USE void *foster_var(const struct foster_datasec *ds, 
 /**
  * foster_array - an array whose name is known at run time only
  * @ds, @name: as for foster_var().
- * @type: FOSTER_TYPE(type), of an element; of an array of more dimensions it is an array itself.
+ * @type: FOSTER_TYPE(type), of an element; of an array of more dimensions it is an array
+ *	itself.
  * @count: out; how many elements.  May be NULL.
  *
  * Returns: a pointer to the first element; NULL on error.
@@ -315,8 +330,10 @@ FOSTER_PUBLIC FOSTER_MUST_USE void *foster_var(const struct foster_datasec *ds, 
  * Context: as foster_var().
  * Since: 0.1
  */
-FOSTER_PUBLIC FOSTER_MUST_USE void *foster_array(const struct foster_datasec *ds, const char *name,
-						 const struct foster_type *type, size_t *count);
+FOSTER_PUBLIC FOSTER_MUST_USE void *foster_array(const struct foster_datasec *ds,
+						 const char *name,
+						 const struct foster_type *type,
+						 size_t *count);
 
 /**
  * FOSTER_ARRAY - a typed pointer to the first element of an array, and its length
@@ -341,8 +358,9 @@ FOSTER_PUBLIC FOSTER_MUST_USE void *foster_array(const struct foster_datasec *ds
  * @index: which.
  * @type: FOSTER_TYPE(type).
  *
- * What FOSTER_ELEM() is made of.  The type is compared with that of the map's values in its BTF, as
- * foster_var() compares; the first time for a region BTF is read from the kernel.
+ * What FOSTER_ELEM() is made of. The type is compared with that of the map's values in
+ * its BTF, as foster_var() compares; the first time for a region BTF is read from the
+ * kernel.
  *
  * Returns: a pointer to the value; NULL on error.
  * Errors (errno):
@@ -350,9 +368,10 @@ FOSTER_PUBLIC FOSTER_MUST_USE void *foster_array(const struct foster_datasec *ds
  *   ESTALE      it was closed
  *   ERANGE      the map has not so many values
  *   ENODATA     the map has no BTF, or it does not say the type: use FOSTER_AT()
- *   ENOTSUP     no array; or a data section, for which foster_datasec() is; or its BTF is newer
- *               than this library
- *   EPROTOTYPE, EMSGSIZE, EDOM, EPROTO, EACCES, EADDRNOTAVAIL, EINVAL, E2BIG  as foster_var()
+ *   ENOTSUP     no array; or a data section, for which foster_datasec() is; or its BTF is
+ *               newer than this library
+ *   EPROTOTYPE, EMSGSIZE, EDOM, EPROTO, EACCES, EADDRNOTAVAIL, EINVAL, E2BIG
+ *               as foster_var()
  *   EBADMSG     the BTF makes no sense
  *   EPERM       no permission to read BTF (CAP_SYS_ADMIN)
  *   ENOMEM      no memory for it
@@ -384,8 +403,8 @@ FOSTER_PUBLIC FOSTER_MUST_USE void *foster_elem(const void *p, uint64_t index,
  * @offset: bytes from entry 0.
  * @type: FOSTER_TYPE(type).
  *
- * What FOSTER_AT() is made of.  Nothing is compared but the size with what is there: for maps
- * without BTF.
+ * What FOSTER_AT() is made of. Nothing is compared but the size with what is there: for
+ * maps without BTF.
  *
  * Returns: a pointer to the bytes; NULL on error.
  * Errors (errno):
@@ -419,12 +438,15 @@ FOSTER_PUBLIC FOSTER_MUST_USE void *foster_at(const void *p, uint64_t offset,
 	FOSTER_POINTER_TO_(FOSTER_FIRST_(__VA_ARGS__),   \
 			   foster_at(p, offset, FOSTER_TYPE_(__VA_ARGS__)))
 
-/* ------------------------------------------------------------------------------ reasons */
+/*
+ * ------------------------------------------------------------------------------ reasons
+ */
 
 /**
  * foster_bpf_strerror - why the last call of this library failed on this thread
  *
- * Returns: a sentence without a full stop, or "" where nothing failed yet.  It stays valid until
+ * Returns: a sentence without a full stop, or "" where nothing failed yet. It stays valid
+ * until
  *   the thread's next call of this library, or its end.
  * Errors: never fails.
  * Context: any thread; not in a signal handler.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Types as data: what the compiler knows of a type, to be compared at run time with what the
- * kernel says of a variable.  For C11 and C++17, gcc and clang.
+ * Types as data: what the compiler knows of a type, to be compared at run time with what
+ * the kernel says of a variable. For C11 and C++17, gcc and clang.
  *
  * A type that a macro of foster takes may be
  *
@@ -94,8 +94,8 @@ struct foster_member {
  * FOSTER_TYPE - describe a type
  * @type: a type, or FOSTER_STRUCT().
  *
- * In C it stands inside a function, and the description lives to the end of the block.  In C++ it
- * lives for ever.
+ * In C it stands inside a function, and the description lives to the end of the block. In
+ * C++ it lives for ever.
  *
  * Returns: a pointer to a struct foster_type.
  * Errors: never fails.
@@ -110,9 +110,10 @@ struct foster_member {
  * The rest: its members that shall be compared, up to 64: hits, a path into it (last.run,
  *	slots[3].hits), or FOSTER_BITS(flag) for a bit-field.
  *
- * Stands where a macro of foster takes a type.  Each member must be a member of the variable's
- * type too, with the same name, offset and type; members that are not listed are not compared.
- * To write it once, #define SLOT FOSTER_STRUCT(struct slot, hits, bytes).
+ * Stands where a macro of foster takes a type. Each member must be a member of the
+ * variable's type too, with the same name, offset and type; members that are not listed
+ * are not compared. To write it once, #define SLOT FOSTER_STRUCT(struct slot, hits,
+ * bytes).
  *
  * Returns: the type and the members, as arguments of the macro around it.
  * Errors: never fails.
@@ -150,8 +151,8 @@ typedef struct {
  * A bit-field cannot be asked for its place.  A sample with all bits set but those of the
  * bit-field tells it; bits are counted as BTF counts them.
  */
-static inline struct foster_member foster_bits_(const char *name, const void *sample, size_t bytes,
-						int negative)
+static inline struct foster_member foster_bits_(const char *name, const void *sample,
+						size_t bytes, int negative)
 {
 	struct foster_member member = {
 		name, 0, NULL, 0, 0,
@@ -161,7 +162,8 @@ static inline struct foster_member foster_bits_(const char *name, const void *sa
 
 	for (i = 0; i < bytes * 8; i++) {
 		const unsigned int byte = ((const unsigned char *)sample)[i / 8];
-		const size_t bit = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 7 - i % 8 : i % 8;
+		const size_t end = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 7 : 0;
+		const size_t bit = end ^ i % 8;
 
 		if (byte >> bit & 1)
 			continue;
@@ -177,8 +179,11 @@ static inline struct foster_member foster_bits_(const char *name, const void *sa
 	sample_.m = 0;                                                \
 	give_back foster_bits_(text, &sample_, sizeof(sample_), negative_);
 
-/* FOSTER_BITS() puts its argument in parentheses: a macro that is called by them tells. */
-#define FOSTER_MEMBER_(T, m) FOSTER_PASTE_(FOSTER_MEMBER_, FOSTER_IN_PARENTHESES_(m))(T, m)
+/*
+ * FOSTER_BITS() puts its argument in parentheses: a macro that is called by them tells.
+ */
+#define FOSTER_MEMBER_(T, m) \
+	FOSTER_PASTE_(FOSTER_MEMBER_, FOSTER_IN_PARENTHESES_(m))(T, m)
 #define FOSTER_IN_PARENTHESES_(m) FOSTER_SECOND_(FOSTER_CALLED_ m, 0)
 #define FOSTER_CALLED_(m) ~, 1
 #define FOSTER_BARE_(m) m
@@ -191,7 +196,8 @@ static inline struct foster_member foster_bits_(const char *name, const void *sa
 #define FOSTER_MEMBER_1(T, m) FOSTER_MEMBER_BITS_(T, FOSTER_BARE_ m)
 #define FOSTER_MEMBER_BITS_(T, m) FOSTER_SAMPLE_(T, m, FOSTER_TEXT_(m))
 #define FOSTER_NO_MEMBER_(T) { NULL, 0, NULL, 0, 0, 0 }
-#define FOSTER_MEMBERS_(...) { FOSTER_EACH_(FOSTER_MEMBER_, FOSTER_NO_MEMBER_, __VA_ARGS__) }
+#define FOSTER_MEMBERS_(...) \
+	{ FOSTER_EACH_(FOSTER_MEMBER_, FOSTER_NO_MEMBER_, __VA_ARGS__) }
 
 #ifdef __cplusplus
 
@@ -205,7 +211,8 @@ template <typename T> struct no_atomic<std::atomic<T>> {
 	using type = T;
 };
 template <typename T>
-using innermost = typename no_atomic<std::remove_cv_t<std::remove_all_extents_t<T>>>::type;
+using innermost =
+	typename no_atomic<std::remove_cv_t<std::remove_all_extents_t<T>>>::type;
 
 template <typename T> constexpr foster_kind sign_of()
 {
@@ -223,7 +230,8 @@ template <typename T> constexpr foster_kind kind_of()
 		return FOSTER_KIND_BOOL;
 	else if constexpr (std::is_same_v<bare, char>)
 		return FOSTER_KIND_CHAR;
-	else if constexpr (std::is_integral_v<bare> || std::is_same_v<bare, foster_int128_> ||
+	else if constexpr (std::is_integral_v<bare> ||
+			   std::is_same_v<bare, foster_int128_> ||
 			   std::is_same_v<bare, foster_uint128_>)
 		return sign_of<bare>();
 	else if constexpr (std::is_floating_point_v<bare>)
@@ -237,9 +245,11 @@ template <typename T> constexpr foster_kind kind_of()
 }
 
 template <typename T>
-constexpr foster_type describe(const char *name, const foster_member *members, uint32_t count)
+constexpr foster_type describe(const char *name, const foster_member *members,
+			       uint32_t count)
 {
-	static_assert(std::is_object_v<T>, "the type of a variable is no reference or function");
+	static_assert(std::is_object_v<T>,
+		      "the type of a variable is no reference or function");
 	static_assert(std::rank_v<T> <= FOSTER_DIMENSIONS, "too many dimensions");
 
 	return { sizeof(foster_type),
@@ -252,13 +262,15 @@ constexpr foster_type describe(const char *name, const foster_member *members, u
 		 count,
 		 { sizeof(std::remove_extent_t<T>),
 		   sizeof(std::remove_extent_t<std::remove_extent_t<T>>),
-		   sizeof(std::remove_extent_t<std::remove_extent_t<std::remove_extent_t<T>>>),
+		   sizeof(std::remove_extent_t<
+			   std::remove_extent_t<std::remove_extent_t<T>>>),
 		   sizeof(std::remove_all_extents_t<T>) },
 		 members };
 }
 
 /* The type of a member has no name of its own: messages name the member. */
-template <typename T> inline constexpr foster_type member_type = describe<T>("", nullptr, 0);
+template <typename T>
+inline constexpr foster_type member_type = describe<T>("", nullptr, 0);
 
 template <typename T> T *pointer_to(void *p)
 {
@@ -280,9 +292,10 @@ template <typename T> T *pointer_to(void *p)
 	([]() -> const ::foster_type * {                                             \
 		using type_ = __typeof__(FOSTER_FIRST_(__VA_ARGS__));                \
 		static const ::foster_member members_[] = FOSTER_MEMBERS_(__VA_ARGS__); \
-		static const ::foster_type described_ = ::foster_detail::describe<type_>( \
-			FOSTER_TEXT_(FOSTER_FIRST_(__VA_ARGS__)), members_,          \
-			FOSTER_COUNT_(__VA_ARGS__));                                 \
+		static const ::foster_type described_ =                              \
+			::foster_detail::describe<type_>(                            \
+				FOSTER_TEXT_(FOSTER_FIRST_(__VA_ARGS__)), members_,  \
+				FOSTER_COUNT_(__VA_ARGS__));                         \
 		return &described_;                                                  \
 	}())
 
@@ -291,15 +304,16 @@ template <typename T> T *pointer_to(void *p)
 #else
 
 /*
- * An array that is used as a value becomes a pointer, and with that another type; nothing else
- * does.  (To clang an _Atomic type becomes another one, too.)  p is a pointer to the type in
- * question, to nowhere: nothing here is evaluated.
+ * An array that is used as a value becomes a pointer, and with that another type; nothing
+ * else does. (To clang an _Atomic type becomes another one, too.) p is a pointer to the
+ * type in question, to nowhere: nothing here is evaluated.
  */
 #define FOSTER_VALUE_(p) __typeof__(((void)0, *(p)))
 #define FOSTER_SAME_(p, type) __builtin_types_compatible_p(__typeof__(*(p)), type)
 #ifdef __clang__
-#define FOSTER_IS_ARRAY_(p) \
-	(!FOSTER_SAME_(p, FOSTER_VALUE_(p)) && !FOSTER_SAME_(p, _Atomic(FOSTER_VALUE_(p))))
+#define FOSTER_IS_ARRAY_(p)                    \
+	(!FOSTER_SAME_(p, FOSTER_VALUE_(p)) && \
+	 !FOSTER_SAME_(p, _Atomic(FOSTER_VALUE_(p))))
 #else
 #define FOSTER_IS_ARRAY_(p) (!FOSTER_SAME_(p, FOSTER_VALUE_(p)))
 #endif
@@ -333,14 +347,17 @@ template <typename T> T *pointer_to(void *p)
 			 FOSTER_KIND_OTHER)
 
 /* A pointer to void takes over the qualifiers of what the other pointer points to. */
-#define FOSTER_IS_CONST_(p) \
-	_Generic(1 ? (p) : (void *)1, const void *: 1, const volatile void *: 1, default: 0)
+#define FOSTER_IS_CONST_(p)                     \
+	_Generic(1 ? (p) : (void *)1,           \
+		const void *: 1,                \
+		const volatile void *: 1,       \
+		default: 0)
 
 /*
- * What stands here would be spelled many times, and an error in it reported as often, were it not
- * for structs that give each step down into an array a name: of a pointer to the type (0), to its
- * elements (1), to theirs (2) and so on.  They have a block of their own, so that a macro may
- * repeat its argument: assert(FOSTER_VAR(ds, int, x)).
+ * What stands here would be spelled many times, and an error in it reported as often,
+ * were it not for structs that give each step down into an array a name: of a pointer to
+ * the type (0), to its elements (1), to theirs (2) and so on. They have a block of their
+ * own, so that a macro may repeat its argument: assert(FOSTER_VAR(ds, int, x)).
  */
 #define FOSTER_STEP_(i) (&((struct foster_step_##i##_ *)sizeof(void *))->v)
 #define FOSTER_FIRST_STEP_(type)    \
@@ -353,26 +370,26 @@ template <typename T> T *pointer_to(void *p)
 	}
 #define FOSTER_DIMENSION_(i) FOSTER_IS_ARRAY_(FOSTER_STEP_(i))
 
-#define FOSTER_DESCRIBED_(type, text)                                                      \
-	__extension__({                                                                    \
-		FOSTER_FIRST_STEP_(type);                                                  \
-		FOSTER_NEXT_STEP_(0, 1);                                                   \
-		FOSTER_NEXT_STEP_(1, 2);                                                   \
-		FOSTER_NEXT_STEP_(2, 3);                                                   \
-		FOSTER_NEXT_STEP_(3, 4);                                                   \
-		(struct foster_type){                                                      \
-			sizeof(struct foster_type), text, sizeof(*FOSTER_STEP_(0)),        \
-			_Alignof(__typeof__(*FOSTER_STEP_(0))),                            \
-			FOSTER_DIMENSION_(4) ? FOSTER_KIND_OTHER :                         \
-					       (uint32_t)FOSTER_KIND_(FOSTER_STEP_(4)),    \
-			FOSTER_IS_CONST_(FOSTER_STEP_(4)) ? FOSTER_TYPE_CONST : 0,         \
-			FOSTER_DIMENSION_(0) + FOSTER_DIMENSION_(1) +                      \
-				FOSTER_DIMENSION_(2) + FOSTER_DIMENSION_(3),               \
-			0,                                                                 \
-			{ sizeof(*FOSTER_STEP_(1)), sizeof(*FOSTER_STEP_(2)),              \
-			  sizeof(*FOSTER_STEP_(3)), sizeof(*FOSTER_STEP_(4)) },            \
-			NULL                                                               \
-		};                                                                         \
+#define FOSTER_DESCRIBED_(type, text)                                                   \
+	__extension__({                                                                 \
+		FOSTER_FIRST_STEP_(type);                                               \
+		FOSTER_NEXT_STEP_(0, 1);                                                \
+		FOSTER_NEXT_STEP_(1, 2);                                                \
+		FOSTER_NEXT_STEP_(2, 3);                                                \
+		FOSTER_NEXT_STEP_(3, 4);                                                \
+		(struct foster_type){                                                   \
+			sizeof(struct foster_type), text, sizeof(*FOSTER_STEP_(0)),     \
+			_Alignof(__typeof__(*FOSTER_STEP_(0))),                         \
+			FOSTER_DIMENSION_(4) ? FOSTER_KIND_OTHER :                      \
+					       (uint32_t)FOSTER_KIND_(FOSTER_STEP_(4)), \
+			FOSTER_IS_CONST_(FOSTER_STEP_(4)) ? FOSTER_TYPE_CONST : 0,      \
+			FOSTER_DIMENSION_(0) + FOSTER_DIMENSION_(1) +                   \
+				FOSTER_DIMENSION_(2) + FOSTER_DIMENSION_(3),            \
+			0,                                                              \
+			{ sizeof(*FOSTER_STEP_(1)), sizeof(*FOSTER_STEP_(2)),           \
+			  sizeof(*FOSTER_STEP_(3)), sizeof(*FOSTER_STEP_(4)) },         \
+			NULL                                                            \
+		};                                                                      \
 	})
 
 /* The members live outside of the block: as long as what points to them. */

@@ -22,7 +22,8 @@
 /* ----------------------------------------------------------------------------- making */
 
 /* The memory of the map, and what foster says of it. */
-static int map_source(int fd, const struct bpf_map_info *info, struct section_source *source)
+static int map_source(int fd, const struct bpf_map_info *info,
+		      struct section_source *source)
 {
 	struct foster_info region = FOSTER_INFO_INIT;
 	int r = map_memory(fd, info, &source->memory);
@@ -31,13 +32,15 @@ static int map_source(int fd, const struct bpf_map_info *info, struct section_so
 		return r;
 	r = foster_info(source->memory, &region);
 	if (r < 0)
-		return reason_set(ESTALE, "the memory of map \"%s\" was taken away", info->name);
+		return reason_set(ESTALE, "the memory of map \"%s\" was taken away",
+				  info->name);
 	source->prot = region.prot;
 	source->bytes = info->value_size;
 	source->map_id = info->id;
 	source->btf_id = info->btf_id;
 	memcpy(source->map_name, info->name, sizeof(source->map_name));
-	_Static_assert(sizeof(info->name) == sizeof(source->map_name), "the kernel's names");
+	_Static_assert(sizeof(info->name) == sizeof(source->map_name),
+		       "the kernel's names");
 	return 0;
 }
 
@@ -100,7 +103,8 @@ FOSTER_EXPORT struct foster_datasec *foster_datasec_of(const struct bpf_map *map
 		return result_null(reason_set(EINVAL, "NULL is no map"));
 	fd = bpf_map__fd(map);
 	if (fd < 0)
-		return result_null(reason_set(EBADF, "map \"%s\" is not in the kernel yet",
+		return result_null(reason_set(EBADF,
+					      "map \"%s\" is not in the kernel yet",
 					      bpf_map__name(map)));
 	return foster_datasec(fd);
 }
@@ -156,7 +160,8 @@ FOSTER_EXPORT int foster_datasec_variable(const struct foster_datasec *ds, size_
 	if (r < 0)
 		return result(r);
 	if (index >= section.count)
-		return result(reason_set(ENOENT, "%s has %u variables, none of number %zu",
+		return result(reason_set(ENOENT,
+					 "%s has %u variables, none of number %zu",
 					 section_title(&section), section.count, index));
 	return result(describe(&section, &section.variables[index], variable));
 }

@@ -61,12 +61,15 @@ static int begin(const void *p, const struct foster_type *type, struct known_map
 static int check_use(const struct known_map *map, uint64_t offset,
 		     const struct foster_type *asked, bool is_const)
 {
-	if (!(asked->flags & FOSTER_TYPE_CONST) && (is_const || !(map->prot & PROT_WRITE)))
-		return reason_set(EACCES, "map \"%s\" is for reading only: ask for const %s",
+	if (!(asked->flags & FOSTER_TYPE_CONST) &&
+	    (is_const || !(map->prot & PROT_WRITE)))
+		return reason_set(EACCES,
+				  "map \"%s\" is for reading only: ask for const %s",
 				  map->name, asked->name);
 	if (offset % asked->align)
 		return reason_set(EADDRNOTAVAIL,
-				  "offset %" PRIu64 " of map \"%s\" is not aligned to %zu, as %s is",
+				  "offset %" PRIu64
+				  " of map \"%s\" is not aligned to %zu, as %s is",
 				  offset, map->name, asked->align, asked->name);
 	return 0;
 }
@@ -94,7 +97,8 @@ static int check_value(const struct known_map *map, const struct foster_type *as
 				  map->name);
 	r = match_type(&types, map->value_type, asked, &subject);
 	if (r == 0 && asked->bytes > map->value_size)
-		r = reason_set(EBADMSG, "the BTF of map \"%s\" makes no sense", map->name);
+		r = reason_set(EBADMSG, "the BTF of map \"%s\" makes no sense",
+			       map->name);
 	*is_const = match_is_const(&types, map->value_type);
 	return r;
 }
@@ -108,7 +112,9 @@ static int take_element(const void *p, uint64_t index, const struct foster_type 
 	int r = begin(p, type, &map, &asked);
 
 	if (r == 0 && index >= map.count)
-		r = reason_set(ERANGE, "map \"%s\" has %" PRIu64 " values, none of number %" PRIu64,
+		r = reason_set(ERANGE,
+			       "map \"%s\" has %" PRIu64
+			       " values, none of number %" PRIu64,
 			       map.name, map.count, index);
 	if (r == 0)
 		r = check_value(&map, &asked, &is_const);
@@ -119,7 +125,8 @@ static int take_element(const void *p, uint64_t index, const struct foster_type 
 	return r;
 }
 
-FOSTER_EXPORT void *foster_elem(const void *p, uint64_t index, const struct foster_type *type)
+FOSTER_EXPORT void *foster_elem(const void *p, uint64_t index,
+				const struct foster_type *type)
 {
 	void *element = NULL;
 	int r = take_element(p, index, type, &element);
@@ -127,7 +134,8 @@ FOSTER_EXPORT void *foster_elem(const void *p, uint64_t index, const struct fost
 	return r < 0 ? result_null(r) : element;
 }
 
-static int take_at(const void *p, uint64_t offset, const struct foster_type *type, void **ret)
+static int take_at(const void *p, uint64_t offset, const struct foster_type *type,
+		   void **ret)
 {
 	struct foster_type asked;
 	struct known_map map;
@@ -148,7 +156,8 @@ static int take_at(const void *p, uint64_t offset, const struct foster_type *typ
 	return r;
 }
 
-FOSTER_EXPORT void *foster_at(const void *p, uint64_t offset, const struct foster_type *type)
+FOSTER_EXPORT void *foster_at(const void *p, uint64_t offset,
+			      const struct foster_type *type)
 {
 	void *there = NULL;
 	int r = take_at(p, offset, type, &there);

@@ -45,15 +45,17 @@ int kernel_btf(uint32_t id, const char *map_name, void **raw, uint32_t *bytes)
 	int fd, r;
 
 	if (!id)
-		return reason_set(ENODATA,
-				  "map \"%s\" has no BTF: take its memory by offset, with "
-				  "foster_bpf_map() and FOSTER_AT()",
-				  map_name);
+		return reason_set(
+			ENODATA,
+			"map \"%s\" has no BTF: take its memory by offset, with "
+			"foster_bpf_map() and FOSTER_AT()",
+			map_name);
 	fd = bpf_btf_get_fd_by_id(id);
 	r = fd < 0 ? fd : read_raw(fd, raw, bytes);
 	if (fd >= 0)
 		close(fd);
 	if (r < 0)
-		return reason_set(-r, "the BTF of map \"%s\" cannot be read: %m", map_name);
+		return reason_set(-r, "the BTF of map \"%s\" cannot be read: %m",
+				  map_name);
 	return 0;
 }

@@ -50,7 +50,9 @@ static void wait_in_fork(void)
 		fork_waits = pthread_atfork(acquire, release, release) == 0;
 }
 
-/* ----------------------------------------------------------------------------- entries */
+/*
+ * ----------------------------------------------------------------------------- entries
+ */
 
 struct known *known_new(const struct bpf_map_info *info)
 {
@@ -92,7 +94,9 @@ static bool is_there(const struct known *known)
 	       info.id == known->map.region;
 }
 
-/* ------------------------------------------------------------------------------- table */
+/*
+ * ------------------------------------------------------------------------------- table
+ */
 
 static struct known **bucket_of(uint64_t region)
 {
@@ -196,13 +200,16 @@ int known_find(const void *p, struct known_map *map)
 	if (!known)
 		return reason_set(ENOENT, "%p is not in the memory of a BPF map", p);
 	if (info.state == FOSTER_REVOKED)
-		return reason_set(ESTALE, "the memory of map \"%s\" was closed", map->name);
+		return reason_set(ESTALE, "the memory of map \"%s\" was closed",
+				  map->name);
 	map->base = info.base;
 	map->prot = info.prot;
 	return 0;
 }
 
-/* ------------------------------------------------------------------------------- types */
+/*
+ * ------------------------------------------------------------------------------- types
+ */
 
 static int read_types(struct known *fresh)
 {
@@ -221,7 +228,9 @@ static int read_types(struct known *fresh)
 	return 0;
 }
 
-/* Gives the entry the types, unless another thread did meanwhile; what is not used stays. */
+/*
+ * Gives the entry the types, unless another thread did meanwhile; what is not used stays.
+ */
 static void install(struct known *known, struct known *fresh)
 {
 	if (known->raw)
@@ -240,7 +249,8 @@ static int load_types(const struct known_map *map)
 	int r;
 
 	if (!fresh)
-		return reason_set(ENOMEM, "no memory for the types of map \"%s\"", map->name);
+		return reason_set(ENOMEM, "no memory for the types of map \"%s\"",
+				  map->name);
 	fresh->map = *map;
 	fresh->map.base = NULL; /* freed memory that is not used again is read, too */
 	r = read_types(fresh);

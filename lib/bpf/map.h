@@ -26,8 +26,8 @@ int map_length(const struct bpf_map_info *info, size_t *len) _must_check_ _nonnu
 int map_check(const struct bpf_map_info *info) _must_check_ _nonnull_all_;
 
 /*
- * Maps the values of a map that map_check() passed: writable if the kernel lets us.  Returns 0;
- * or with a reason -ENOTSUP, -ENOMEM or an errno of foster_mmap().
+ * Maps the values of a map that map_check() passed: writable if the kernel lets us.
+ * Returns 0; or with a reason -ENOTSUP, -ENOMEM or an errno of foster_mmap().
  */
 int map_memory(int fd, const struct bpf_map_info *info, void **ret)
 	_must_check_ _nonnull_(2, 3);

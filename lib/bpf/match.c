@@ -23,7 +23,8 @@ int match_take(const struct foster_type *theirs, struct foster_type *asked)
 		return reason_set(EINVAL, "no type was given");
 	r = sized_in(asked, sizeof(*asked), theirs, sizeof(*asked));
 	if (r < 0)
-		return reason_set(-r, "the description of the type is not of this library");
+		return reason_set(-r,
+				  "the description of the type is not of this library");
 	if (!asked->name || !asked->align || asked->align & (asked->align - 1) ||
 	    asked->dimensions > FOSTER_DIMENSIONS ||
 	    (asked->member_count && !asked->members))
@@ -31,7 +32,9 @@ int match_take(const struct foster_type *theirs, struct foster_type *asked)
 	return 0;
 }
 
-/* ----------------------------------------------------------------------------- reasons */
+/*
+ * ----------------------------------------------------------------------------- reasons
+ */
 
 static int no_sense(const struct subject *subject)
 {
@@ -41,7 +44,8 @@ static int no_sense(const struct subject *subject)
 
 static int no_type(const struct subject *subject)
 {
-	return reason_set(ENODATA, "the BTF does not say of what type " SUBJECT_FORMAT " is",
+	return reason_set(ENODATA,
+			  "the BTF does not say of what type " SUBJECT_FORMAT " is",
 			  SUBJECT(subject));
 }
 
@@ -81,7 +85,9 @@ static int other_sign(struct types *types, uint32_t id, const struct foster_type
 			  spelled(asked));
 }
 
-/* ------------------------------------------------------------------------------ leaves */
+/*
+ * ------------------------------------------------------------------------------ leaves
+ */
 
 static bool same_kind(uint32_t asked, const struct leaf *leaf)
 {
@@ -106,7 +112,8 @@ static bool same_kind(uint32_t asked, const struct leaf *leaf)
 }
 
 /*
- * What C leaves open is not compared: the sign of char, and the integer that stands for an enum.
+ * What C leaves open is not compared: the sign of char, and the integer that stands for
+ * an enum.
  */
 static bool same_sign(uint32_t asked, const struct leaf *leaf)
 {
@@ -119,7 +126,9 @@ static bool same_sign(uint32_t asked, const struct leaf *leaf)
 	return asked != FOSTER_KIND_UNSIGNED || !is_signed;
 }
 
-/* ----------------------------------------------------------------------------- members */
+/*
+ * ----------------------------------------------------------------------------- members
+ */
 
 static int member_reason(const struct foster_member *member, const struct subject *owner,
 			 const char *text)
@@ -154,14 +163,15 @@ static int match_bits(struct types *types, const struct foster_member *member,
 		return member_reason(member, owner, "is no bit-field");
 	if (place->bit != member->bit || place->bits != member->bits)
 		return reason_set(EPROTO,
-				  "member \"%s\" of " SUBJECT_FORMAT " is %u bits at bit %" PRIu64
-				  ", not %u at %zu",
+				  "member \"%s\" of " SUBJECT_FORMAT
+				  " is %u bits at bit %" PRIu64 ", not %u at %zu",
 				  member->name, SUBJECT(owner), place->bits, place->bit,
 				  member->bits, member->bit);
 	if (leaf_of(types, place->id, &leaf) < 0)
 		return no_sense(owner);
 	is_signed = leaf.encoding & BTF_INT_SIGNED;
-	if (leaf.kind == BTF_KIND_INT && is_signed != (member->kind == FOSTER_KIND_SIGNED))
+	if (leaf.kind == BTF_KIND_INT &&
+	    is_signed != (member->kind == FOSTER_KIND_SIGNED))
 		return member_reason(member, owner, "has the other sign");
 	return 0;
 }
@@ -177,8 +187,8 @@ static int match_place(struct types *types, const struct foster_member *member,
 		return member_reason(member, owner, "is a bit-field");
 	if (place->bit != (uint64_t)member->offset * 8)
 		return reason_set(EPROTO,
-				  "member \"%s\" of " SUBJECT_FORMAT " is at offset %" PRIu64
-				  ", not %zu",
+				  "member \"%s\" of " SUBJECT_FORMAT
+				  " is at offset %" PRIu64 ", not %zu",
 				  member->name, SUBJECT(owner), place->bit / 8,
 				  member->offset);
 	r = match_take(member->type, &asked);
@@ -189,8 +199,8 @@ static int match_place(struct types *types, const struct foster_member *member,
 	return r == -EBADMSG || r == 0 ? r : -EPROTO;
 }
 
-static int match_member(struct types *types, uint32_t id, const struct foster_member *member,
-			const struct subject *owner)
+static int match_member(struct types *types, uint32_t id,
+			const struct foster_member *member, const struct subject *owner)
 {
 	struct nearest near;
 	struct place place;
@@ -201,12 +211,12 @@ static int match_member(struct types *types, uint32_t id, const struct foster_me
 	r = path_find(types, id, member->name, &place, &near);
 	if (r < 0)
 		return member_missing(r, member, owner, &near);
-	return member->type ? match_place(types, member, &place, owner) :
-			      match_bits(types, member, &place, owner);
+	return member->type ? match_place(types, member, &place, owner)
+			    : match_bits(types, member, &place, owner);
 }
 
-static int match_members(struct types *types, uint32_t id, const struct foster_type *asked,
-			 const struct subject *subject)
+static int match_members(struct types *types, uint32_t id,
+			 const struct foster_type *asked, const struct subject *subject)
 {
 	for (uint32_t i = 0; i < asked->member_count; i++) {
 		const int r = match_member(types, id, &asked->members[i], subject);
@@ -217,11 +227,13 @@ static int match_members(struct types *types, uint32_t id, const struct foster_t
 	return 0;
 }
 
-/* ------------------------------------------------------------------------------- types */
+/*
+ * ------------------------------------------------------------------------------- types
+ */
 
 /*
- * One dimension of an array.  Returns 1 and its element in *id; 0: another number of elements;
- * -EPROTOTYPE: no array.
+ * One dimension of an array. Returns 1 and its element in *id; 0: another number of
+ * elements; -EPROTOTYPE: no array.
  */
 static int enter_array(struct types *types, uint32_t *id, uint64_t outer, uint64_t inner)
 {

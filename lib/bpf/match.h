@@ -16,8 +16,8 @@ struct subject {
 };
 
 /*
- * Brings a description that a user gave into ours.  Returns 0; or with a reason -EINVAL, or
- * -E2BIG where it is of a newer header and says more than we know.
+ * Brings a description that a user gave into ours. Returns 0; or with a reason -EINVAL,
+ * or -E2BIG where it is of a newer header and says more than we know.
  */
 int match_take(const struct foster_type *theirs, struct foster_type *asked)
 	_must_check_ _nonnull_(2);
@@ -36,7 +36,8 @@ int match_type(struct types *types, uint32_t id, const struct foster_type *asked
 
 /* Elements of an array, and what one of them is.  0, or as match_type(). */
 int match_array(struct types *types, uint32_t id, const struct foster_type *asked,
-		const struct subject *subject, uint64_t *count) _must_check_ _nonnull_all_;
+		const struct subject *subject, uint64_t *count)
+	_must_check_ _nonnull_all_;
 
 /* Is it, or are its elements, declared const? */
 bool match_is_const(struct types *types, uint32_t id) _nonnull_all_;

@@ -2,9 +2,9 @@
 /*
  * A table of names, filled once, then asked by any number of threads.
  *
- * A power of two of slots, at most three quarters of them taken; a name that meets another in its slot
- * takes the next free one.  The hash begins with a secret, so that nobody who chooses names can
- * choose that they meet.
+ * A power of two of slots, at most three quarters of them taken; a name that meets
+ * another in its slot takes the next free one. The hash begins with a secret, so that
+ * nobody who chooses names can choose that they meet.
  */
 #ifndef FOSTER_BPF_NAMES_H
 #define FOSTER_BPF_NAMES_H

@@ -23,8 +23,8 @@ static uint32_t min(uint32_t a, uint32_t b)
 }
 
 /*
- * Rows of the table of distances between the beginnings of a and of b, each made of the two
- * above it: now[j] is the distance of i letters of a and j of b.
+ * Rows of the table of distances between the beginnings of a and of b, each made of the
+ * two above it: now[j] is the distance of i letters of a and j of b.
  */
 static uint32_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
@@ -40,7 +40,8 @@ static uint32_t distance(const char *a, size_t a_len, const char *b, size_t b_le
 		for (size_t j = 1; j <= b_len; j++) {
 			now[j] = min(min(above[j], now[j - 1]) + 1,
 				     above[j - 1] + (a[i - 1] != b[j - 1]));
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
+			    a[i - 2] == b[j - 1])
 				now[j] = min(now[j], two_above[j - 2] + 1);
 		}
 	}
@@ -50,7 +51,8 @@ static uint32_t distance(const char *a, size_t a_len, const char *b, size_t b_le
 void nearest_offer(struct nearest *nearest, const char *name)
 {
 	const size_t len = strnlen(name, NEAREST_LETTERS + 1);
-	const size_t longer = len > nearest->len ? len - nearest->len : nearest->len - len;
+	const size_t longer = len > nearest->len ? len - nearest->len
+						 : nearest->len - len;
 	const uint32_t work = (uint32_t)((len + 1) * (nearest->len + 1));
 	uint32_t apart;
 

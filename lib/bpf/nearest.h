@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which of many names is nearest to one that is not among them: the fewest letters added, left
- * out, changed or swapped.
+ * Which of many names is nearest to one that is not among them: the fewest letters added,
+ * left out, changed or swapped.
  */
 #ifndef FOSTER_BPF_NEAREST_H
 #define FOSTER_BPF_NEAREST_H
@@ -22,7 +22,10 @@ struct nearest {
 	uint32_t work;	  /* steps left for all names together */
 };
 
-/* The first len letters of what was asked for; it and all names stay while nearest is used. */
+/*
+ * The first len letters of what was asked for; it and all names stay while nearest is
+ * used.
+ */
 void nearest_begin(struct nearest *nearest, const char *asked, size_t len) _nonnull_all_;
 
 void nearest_offer(struct nearest *nearest, const char *name) _nonnull_all_;

@@ -13,7 +13,10 @@
 /* A number that a path may have in brackets has so many digits. */
 #define DIGITS 9
 
-/* Where the members of a struct lie that is itself a member of the one that was asked for. */
+/*
+ * Where the members of a struct lie that is itself a member of the one that was asked
+ * for.
+ */
 struct level {
 	const struct btf_type *type;
 	uint32_t next; /* member to look at */
@@ -156,7 +159,8 @@ static int take_member(struct types *types, const char *path, size_t len,
 	nearest_begin(near, path, len);
 	if (!is_struct(kind))
 		return -ENOENT;
-	return find_member(types, types_at(types, id), place->bit, path, len, place, near);
+	return find_member(types, types_at(types, id), place->bit, path, len, place,
+			   near);
 }
 
 /* What comes next on the path; returns how many letters that was. */

@@ -36,8 +36,8 @@ static struct parts parts_of(uint32_t variables, uint32_t types, size_t raw_byte
 	struct parts parts = { .variables = sizeof(struct foster_datasec) };
 
 	parts.slots = parts.variables + (uint64_t)variables * sizeof(struct variable);
-	parts.where = parts.slots +
-		      (uint64_t)names_slots(variables) * sizeof(struct name_slot);
+	parts.where =
+		parts.slots + (uint64_t)names_slots(variables) * sizeof(struct name_slot);
 	parts.raw = parts.where + (uint64_t)types * sizeof(uint32_t);
 	/* Raw BTF is aligned as malloc() aligns. */
 	parts.raw = (parts.raw + 15) & ~UINT64_C(15);
@@ -71,8 +71,8 @@ static int plan_variables(struct section_plan *plan, const char *map_name)
 	return 0;
 }
 
-int section_plan(const void *raw, size_t raw_bytes, uint32_t value_type, const char *map_name,
-		 struct section_plan *plan)
+int section_plan(const void *raw, size_t raw_bytes, uint32_t value_type,
+		 const char *map_name, struct section_plan *plan)
 {
 	int r;
 
@@ -86,7 +86,8 @@ int section_plan(const void *raw, size_t raw_bytes, uint32_t value_type, const c
 		return r;
 	plan->where = malloc(plan->types.count * sizeof(*plan->where));
 	if (!plan->where)
-		return reason_set(ENOMEM, "no memory for the types of map \"%s\"", map_name);
+		return reason_set(ENOMEM, "no memory for the types of map \"%s\"",
+				  map_name);
 	types_index(&plan->types, plan->where);
 	r = plan_variables(plan, map_name);
 	if (r == 0)
@@ -115,8 +116,8 @@ static void make_variables(const struct section_plan *plan, struct variable *var
 
 		variables[i] = (struct variable){
 			.name = type->name_off,
-			.type = type->type < plan->types.count ? type->type :
-								 VARIABLE_NO_TYPE,
+			.type = type->type < plan->types.count ? type->type
+							       : VARIABLE_NO_TYPE,
 			.offset = entry[i].offset,
 			.bytes = entry[i].size,
 			.flags = var->linkage == BTF_VAR_STATIC ? VARIABLE_STATIC : 0,
@@ -125,18 +126,19 @@ static void make_variables(const struct section_plan *plan, struct variable *var
 }
 
 /*
- * Files that were linked into one program may have static variables of one name.  The global
- * one goes before them; among static ones none does.
+ * Files that were linked into one program may have static variables of one name. The
+ * global one goes before them; among static ones none does.
  */
-static void make_name(const struct names *names, struct variable *variables, uint32_t number,
-		      const char *name)
+static void make_name(const struct names *names, struct variable *variables,
+		      uint32_t number, const char *name)
 {
 	struct variable *mine = &variables[number];
 	uint32_t hash;
 	struct name_slot *slot = names_slot(names, name, &hash);
 	struct variable *other = slot->number ? &variables[slot->number - 1] : NULL;
 
-	if (!other || (other->flags & VARIABLE_STATIC && !(mine->flags & VARIABLE_STATIC)))
+	if (!other ||
+	    (other->flags & VARIABLE_STATIC && !(mine->flags & VARIABLE_STATIC)))
 		*slot = (struct name_slot){ hash, number + 1 };
 	else if (mine->flags & VARIABLE_STATIC && !(other->flags & VARIABLE_STATIC))
 		return;
@@ -162,7 +164,8 @@ static uint32_t offset_in(const void *raw, const void *part)
 struct foster_datasec *section_make(const struct section_plan *plan,
 				    const struct section_source *source, void *room)
 {
-	const struct parts parts = parts_of(plan->count, plan->types.count, plan->raw_bytes);
+	const struct parts parts =
+		parts_of(plan->count, plan->types.count, plan->raw_bytes);
 	struct foster_datasec *ds = room;
 	struct variable *variables = (void *)((char *)room + parts.variables);
 	struct section section;

@@ -4,9 +4,9 @@
  *
  *   [ struct foster_datasec | variables | slots of names | places of types | raw BTF ]
  *
- * The one pointer in it is that to the memory of the map, and it is a plain one: who looks for
- * pointers finds it, so a datasec keeps the memory.  All else are offsets.  Nothing in it changes
- * once it is made, and any number of threads may ask.
+ * The one pointer in it is that to the memory of the map, and it is a plain one: who
+ * looks for pointers finds it, so a datasec keeps the memory. All else are offsets.
+ * Nothing in it changes once it is made, and any number of threads may ask.
  */
 #ifndef FOSTER_BPF_SECTION_H
 #define FOSTER_BPF_SECTION_H
@@ -55,11 +55,12 @@ struct section_plan {
 };
 
 /*
- * raw stays until the plan is cleared.  Returns 0; or with a reason -EBADMSG, -ENOMEM or -ENOTSUP
- * (the type is no data section, or BTF is too new).
+ * raw stays until the plan is cleared. Returns 0; or with a reason -EBADMSG, -ENOMEM or
+ * -ENOTSUP (the type is no data section, or BTF is too new).
  */
-int section_plan(const void *raw, size_t raw_bytes, uint32_t value_type, const char *map_name,
-		 struct section_plan *plan) _must_check_ _nonnull_all_;
+int section_plan(const void *raw, size_t raw_bytes, uint32_t value_type,
+		 const char *map_name, struct section_plan *plan)
+	_must_check_ _nonnull_all_;
 void section_plan_clear(struct section_plan *plan) _nonnull_all_;
 
 /* room: plan->bytes of zeros, aligned as malloc() does. */

@@ -8,7 +8,8 @@
 /* clang calls char a signed integer; its name tells it from signed char. */
 static bool is_char(const struct types *types, const struct btf_type *type)
 {
-	return type->size == 1 && strcmp(types_string(types, type->name_off), "char") == 0;
+	return type->size == 1 &&
+	       strcmp(types_string(types, type->name_off), "char") == 0;
 }
 
 int leaf_of(struct types *types, uint32_t id, struct leaf *leaf)
@@ -40,9 +41,12 @@ int leaf_of(struct types *types, uint32_t id, struct leaf *leaf)
 static uint32_t kind_of(const struct leaf *leaf)
 {
 	static const uint32_t kinds[NR_BTF_KINDS] = {
-		[BTF_KIND_PTR] = FOSTER_KIND_POINTER,	[BTF_KIND_STRUCT] = FOSTER_KIND_STRUCT,
-		[BTF_KIND_UNION] = FOSTER_KIND_UNION,	[BTF_KIND_ENUM] = FOSTER_KIND_ENUM,
-		[BTF_KIND_ENUM64] = FOSTER_KIND_ENUM,	[BTF_KIND_FLOAT] = FOSTER_KIND_FLOAT,
+		[BTF_KIND_PTR] = FOSTER_KIND_POINTER,
+		[BTF_KIND_STRUCT] = FOSTER_KIND_STRUCT,
+		[BTF_KIND_UNION] = FOSTER_KIND_UNION,
+		[BTF_KIND_ENUM] = FOSTER_KIND_ENUM,
+		[BTF_KIND_ENUM64] = FOSTER_KIND_ENUM,
+		[BTF_KIND_FLOAT] = FOSTER_KIND_FLOAT,
 	};
 
 	if (leaf->kind != BTF_KIND_INT)
@@ -51,7 +55,8 @@ static uint32_t kind_of(const struct leaf *leaf)
 		return FOSTER_KIND_BOOL;
 	if (leaf->encoding & BTF_INT_CHAR)
 		return FOSTER_KIND_CHAR;
-	return leaf->encoding & BTF_INT_SIGNED ? FOSTER_KIND_SIGNED : FOSTER_KIND_UNSIGNED;
+	return leaf->encoding & BTF_INT_SIGNED ? FOSTER_KIND_SIGNED
+					       : FOSTER_KIND_UNSIGNED;
 }
 
 int shape_of(struct types *types, uint32_t id, struct shape *shape)

@@ -9,16 +9,17 @@
 struct leaf {
 	int kind; /* of BTF; BTF_KIND_UNKN: void, or a part of an integer */
 	uint32_t bytes;
-	uint32_t encoding; /* BTF_INT_*, of an integer; CHAR of each that is called char */
+	uint32_t encoding; /* BTF_INT_*, of an integer; CHAR of all called char */
 };
 
 /* 0 or -EBADMSG. */
-int leaf_of(struct types *types, uint32_t id, struct leaf *leaf) _must_check_ _nonnull_all_;
+int leaf_of(struct types *types, uint32_t id, struct leaf *leaf)
+	_must_check_ _nonnull_all_;
 
 struct shape {
-	uint32_t kind;	  /* enum foster_kind, of the innermost element */
-	uint32_t bytes;	  /* of it */
-	uint64_t count;	  /* elements in all dimensions; 1 of what is no array */
+	uint32_t kind;	/* enum foster_kind, of the innermost element */
+	uint32_t bytes; /* of it */
+	uint64_t count; /* elements in all dimensions; 1 of what is no array */
 	uint32_t dimensions;
 };
 

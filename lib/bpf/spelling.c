@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * From the outside in a type reads: array of 4, pointer to, const, struct slot.  C begins with
- * the inside, so what is met goes to the front; but for dimensions, which go to the end in the
- * order they are met.  A pointer to an array is spelled "int[4] *", which is not C, but clear.
+ * From the outside in a type reads: array of 4, pointer to, const, struct slot. C begins
+ * with the inside, so what is met goes to the front; but for dimensions, which go to the
+ * end in the order they are met. A pointer to an array is spelled "int[4] *", which is
+ * not C, but clear.
  */
 #include "bpf/spelling.h"
 
@@ -14,9 +15,10 @@
 
 /* What was spelled so far stands at the end of the text. */
 struct front {
-	size_t at;	     /* the first byte of it */
+	size_t at; /* the first byte of it */
 	char text[256];
-	char qualifiers[40]; /* met since the last star or dimension, each with a blank behind */
+	char qualifiers
+		[40]; /* met since the last star or dimension, each with a blank behind */
 	char dimensions[64]; /* met since the last star */
 };
 
@@ -100,8 +102,8 @@ static void push_name(struct front *front, const struct types *types,
 	char text[SPELLING_BYTES];
 
 	if (!*name)
-		name = BTF_INFO_KIND(type->info) == BTF_KIND_FUNC_PROTO ? "function" :
-									  "{...}";
+		name = BTF_INFO_KIND(type->info) == BTF_KIND_FUNC_PROTO ? "function"
+									: "{...}";
 	snprintf(text, sizeof(text), "%s%s", type ? tag_of(type) : "", name);
 	push_dimensions(front);
 	push_word(front, text);

@@ -61,9 +61,9 @@ static int type_end(const struct types *types, uint32_t offset, uint32_t *end)
 		return malformed("its last type is cut off");
 	kind = BTF_INFO_KIND(type_here(types, offset)->info);
 	if (kind >= sizeof(tails) / sizeof(tails[0]))
-		return reason_set(ENOTSUP,
-				  "the BTF has a type of kind %u, newer than this library",
-				  kind);
+		return reason_set(
+			ENOTSUP, "the BTF has a type of kind %u, newer than this library",
+			kind);
 	if (!tails[kind].known)
 		return malformed("a type of no kind");
 	bytes += tails[kind].once;
@@ -210,13 +210,16 @@ int types_size(struct types *types, uint32_t id, uint64_t *bytes)
 		switch (kind) {
 		case BTF_KIND_ARRAY:
 			array = types_behind(types_at(types, id));
-			if (__builtin_mul_overflow(count, (uint64_t)array->nelems, &count))
+			if (__builtin_mul_overflow(count, (uint64_t)array->nelems,
+						   &count))
 				return -EBADMSG;
 			id = array->type;
 			continue;
 		case BTF_KIND_PTR:
 			/* Of BPF, whatever a pointer of ours has. */
-			return __builtin_mul_overflow(count, UINT64_C(8), bytes) ? -EBADMSG : 0;
+			return __builtin_mul_overflow(count, UINT64_C(8), bytes)
+				       ? -EBADMSG
+				       : 0;
 		case BTF_KIND_INT:
 		case BTF_KIND_ENUM:
 		case BTF_KIND_ENUM64:
@@ -224,8 +227,9 @@ int types_size(struct types *types, uint32_t id, uint64_t *bytes)
 		case BTF_KIND_STRUCT:
 		case BTF_KIND_UNION:
 			return __builtin_mul_overflow(
-				       count, (uint64_t)types_at(types, id)->size, bytes) ?
-				       -EBADMSG : 0;
+				       count, (uint64_t)types_at(types, id)->size, bytes)
+				       ? -EBADMSG
+				       : 0;
 		default:
 			return -EBADMSG;
 		}

@@ -2,12 +2,12 @@
 /*
  * Raw BTF, read in place.
  *
- * The kernel checks what is loaded, but the bytes may also come from elsewhere, and a type may be
- * built to take long: nothing here trusts an index, an offset or a length, and every question
- * has a number of steps that it may take (types_ask()).
+ * The kernel checks what is loaded, but the bytes may also come from elsewhere, and a
+ * type may be built to take long: nothing here trusts an index, an offset or a length,
+ * and every question has a number of steps that it may take (types_ask()).
  *
  *   raw      [ header | ... types ... | ... strings ... ]
- *   where    for each number of a type its place among the types; number 0 is void, no type
+ *   where    for each number of a type its place among the types; number 0 is void
  */
 #ifndef FOSTER_BPF_TYPES_H
 #define FOSTER_BPF_TYPES_H
@@ -20,8 +20,8 @@
 #include "base/attributes.h"
 
 /*
- * So many names and qualifiers lead to what they are about, and so many dimensions to an element:
- * the kernel takes 32 in all, and a type that goes round in a circle has no end.
+ * So many names and qualifiers lead to what they are about, and so many dimensions to an
+ * element: the kernel takes 32 in all, and a type that goes round in a circle has no end.
  */
 #define TYPES_DEEP 64
 
@@ -39,7 +39,8 @@ struct types {
  * Looks through all of it once; raw is aligned as malloc() does and stays in place.
  * Returns 0; or with a reason -EBADMSG, or -ENOTSUP for a kind of type that is too new.
  */
-int types_open(const void *raw, size_t len, struct types *types) _must_check_ _nonnull_all_;
+int types_open(const void *raw, size_t len, struct types *types)
+	_must_check_ _nonnull_all_;
 
 /* Fills where, with room for types->count numbers, and uses it from now on. */
 void types_index(struct types *types, uint32_t *where) _nonnull_all_;
@@ -66,13 +67,16 @@ static inline const void *types_behind(const struct btf_type *type)
 const char *types_string(const struct types *types, uint32_t offset) _nonnull_all_;
 
 /*
- * Follows names and qualifiers (typedef, const, volatile, restrict, type tags) from *id to what
- * they are about, and notes whether const was among them; *is_const is set, never cleared.
+ * Follows names and qualifiers (typedef, const, volatile, restrict, type tags) from *id
+ * to what they are about, and notes whether const was among them; *is_const is set, never
+ * cleared.
  * Returns the kind (BTF_KIND_UNKN: void), or -EBADMSG.
  */
-int types_bare(struct types *types, uint32_t *id, bool *is_const) _must_check_ _nonnull_all_;
+int types_bare(struct types *types, uint32_t *id, bool *is_const)
+	_must_check_ _nonnull_all_;
 
 /* Bytes of a type.  0, or -EBADMSG: it has no size, or one that does not fit. */
-int types_size(struct types *types, uint32_t id, uint64_t *bytes) _must_check_ _nonnull_all_;
+int types_size(struct types *types, uint32_t id, uint64_t *bytes)
+	_must_check_ _nonnull_all_;
 
 #endif

@@ -11,8 +11,8 @@ void draft_begin(struct draft *draft)
 	assert_non_null(draft->btf);
 }
 
-static void add(struct draft *draft, const char *name, int type, __u32 offset, __u32 bytes,
-		int linkage)
+static void add(struct draft *draft, const char *name, int type, __u32 offset,
+		__u32 bytes, int linkage)
 {
 	assert_true(type > 0);
 	assert_true(draft->count < DRAFT_VARIABLES);
@@ -24,12 +24,14 @@ static void add(struct draft *draft, const char *name, int type, __u32 offset, _
 	draft->count++;
 }
 
-void draft_variable(struct draft *draft, const char *name, int type, __u32 offset, __u32 bytes)
+void draft_variable(struct draft *draft, const char *name, int type, __u32 offset,
+		    __u32 bytes)
 {
 	add(draft, name, type, offset, bytes, BTF_VAR_GLOBAL_ALLOCATED);
 }
 
-void draft_static(struct draft *draft, const char *name, int type, __u32 offset, __u32 bytes)
+void draft_static(struct draft *draft, const char *name, int type, __u32 offset,
+		  __u32 bytes)
 {
 	add(draft, name, type, offset, bytes, BTF_VAR_STATIC);
 }
@@ -76,8 +78,8 @@ int draft_section(struct draft *draft, const char *section, __u32 bytes, __u32 f
 	return make_map(draft, id, 0, bytes, 1, flags);
 }
 
-struct foster_datasec *draft_datasec(struct draft *draft, const char *section, __u32 bytes,
-				     __u32 flags)
+struct foster_datasec *draft_datasec(struct draft *draft, const char *section,
+				     __u32 bytes, __u32 flags)
 {
 	int fd = draft_section(draft, section, bytes, flags);
 	struct foster_datasec *ds = foster_datasec(fd);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * BTF that no kernel would load: cut, bent, endless and huge.  It is refused, or answered, in
- * bounded time, and never read behind its end; memory of the exact size shows that under
- * sanitizers and valgrind.
+ * BTF that no kernel would load: cut, bent, endless and huge. It is refused, or answered,
+ * in bounded time, and never read behind its end; memory of the exact size shows that
+ * under sanitizers and valgrind.
  */
 #include "support_btf.h"
 
@@ -31,10 +31,12 @@ static struct input input_of(struct draft *draft, __u32 bytes, const char *strin
 
 	for (size_t i = 0; i < draft->count; i++)
 		number[i] = btf__add_var(draft->btf, draft->variable[i].name,
-					 draft->variable[i].linkage, draft->variable[i].type);
+					 draft->variable[i].linkage,
+					 draft->variable[i].type);
 	section = btf__add_datasec(draft->btf, ".bss", bytes);
 	for (size_t i = 0; i < draft->count; i++)
-		btf__add_datasec_var_info(draft->btf, number[i], draft->variable[i].offset,
+		btf__add_datasec_var_info(draft->btf, number[i],
+					  draft->variable[i].offset,
 					  draft->variable[i].bytes);
 	head[0] = (__u32)section;
 	head[1] = (__u32)btf__add_str(draft->btf, string);
@@ -181,7 +183,8 @@ TEST(a_type_of_a_kind_to_come_is_unsupported)
 
 	type->info = 31u << 24;
 	assert_int_equal(walk_btf(input.data, input.len).made, -ENOTSUP);
-	assert_non_null(strstr(foster_bpf_strerror(), "kind 31, newer than this library"));
+	assert_non_null(
+		strstr(foster_bpf_strerror(), "kind 31, newer than this library"));
 	type->info = 0;
 	assert_malformed(&input, "a type of no kind");
 }
@@ -308,7 +311,8 @@ static struct section_plan plan_of_most(void **raw_copy)
 
 	for (int i = 0; i < MOST; i++) {
 		snprintf(name, sizeof(name), "variable_%d", i);
-		assert_int_equal(btf__add_var(btf, name, BTF_VAR_GLOBAL_ALLOCATED, u64), i + 2);
+		assert_int_equal(btf__add_var(btf, name, BTF_VAR_GLOBAL_ALLOCATED, u64),
+				 i + 2);
 	}
 	for (int i = MOST; i < 100000; i++)
 		btf__add_const(btf, u64);

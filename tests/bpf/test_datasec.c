@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * foster_datasec(): of which maps it is made, what it says of its variables, and how long it and
- * its memory live.
+ * foster_datasec(): of which maps it is made, what it says of its variables, and how long
+ * it and its memory live.
  */
 #include "support_btf.h"
 
@@ -54,7 +54,8 @@ TEST(a_map_whose_values_are_no_section_has_no_variables)
 
 	draft_begin(&draft);
 	fd = draft_array(&draft, add_u64(&draft), 8, 4, 0);
-	assert_refuses(ENOTSUP, "is no data section: its values are __u64", foster_datasec(fd));
+	assert_refuses(ENOTSUP, "is no data section: its values are __u64",
+		       foster_datasec(fd));
 	assert_int_equal(mapped_maps(), 0);
 }
 
@@ -90,13 +91,16 @@ TEST(null_is_no_datasec)
 	struct foster_variable variable = FOSTER_VARIABLE_INIT;
 
 	assert_refuses(EINVAL, "NULL is no datasec", FOSTER_VAR(NULL, __u64, hits));
-	assert_refuses(EINVAL, "NULL is no datasec", FOSTER_ARRAY(NULL, __u64, hits, NULL));
+	assert_refuses(EINVAL, "NULL is no datasec",
+		       FOSTER_ARRAY(NULL, __u64, hits, NULL));
 	assert_denies(EINVAL, "NULL is no datasec", foster_datasec_info(NULL, &info));
-	assert_denies(EINVAL, "NULL is no datasec", foster_datasec_variable(NULL, 0, &variable));
-	assert_denies(EINVAL, "NULL is no datasec", foster_datasec_find(NULL, "a", &variable));
+	assert_denies(EINVAL, "NULL is no datasec",
+		      foster_datasec_variable(NULL, 0, &variable));
+	assert_denies(EINVAL, "NULL is no datasec",
+		      foster_datasec_find(NULL, "a", &variable));
 	assert_refuses(EINVAL, "NULL is no map", foster_datasec_of(NULL));
-	assert_refuses(EINVAL, "NULL is no name", foster_var(small_datasec(), NULL,
-							     FOSTER_TYPE(__u64)));
+	assert_refuses(EINVAL, "NULL is no name",
+		       foster_var(small_datasec(), NULL, FOSTER_TYPE(__u64)));
 }
 
 TEST(memory_that_is_no_datasec_is_refused)
@@ -157,7 +161,8 @@ TEST(variables_come_one_after_the_other)
 	assert_int_equal(variable.flags, FOSTER_VARIABLE_STATIC);
 	assert_denies(ENOENT, ".data has 2 variables, none of number 2",
 		      foster_datasec_variable(ds, 2, &variable));
-	assert_denies(ENOENT, "none of number", foster_datasec_variable(ds, SIZE_MAX, &variable));
+	assert_denies(ENOENT, "none of number",
+		      foster_datasec_variable(ds, SIZE_MAX, &variable));
 }
 
 TEST(a_variable_of_read_only_memory_says_so)
@@ -184,7 +189,8 @@ TEST(a_struct_that_is_too_small_is_refused_and_a_longer_one_filled)
 	assert_int_equal(variable.known.size, sizeof(variable));
 	assert_int_equal(variable.more, 0);
 	variable.known.size = 8;
-	assert_denies(EINVAL, "too small", foster_datasec_find(ds, "hits", &variable.known));
+	assert_denies(EINVAL, "too small",
+		      foster_datasec_find(ds, "hits", &variable.known));
 }
 
 /* ------------------------------------------------------------------------------ names */
@@ -219,7 +225,8 @@ TEST(an_unknown_name_is_refused_with_the_nearest)
 		       FOSTER_VAR(ds, __u64, pakcets_seen));
 	assert_refuses(ENOENT, "nor one like it, among its 8",
 		       FOSTER_VAR(ds, __u64, temperature));
-	assert_refuses(ENOENT, "has no variable \"\"", foster_var(ds, "", FOSTER_TYPE(__u64)));
+	assert_refuses(ENOENT, "has no variable \"\"",
+		       foster_var(ds, "", FOSTER_TYPE(__u64)));
 }
 
 TEST(a_name_is_not_its_beginning)
@@ -281,7 +288,8 @@ struct spelled {
 	const char *name, *type;
 };
 
-static void put(struct draft *draft, const char *name, int type, __u32 offset, __u32 bytes)
+static void put(struct draft *draft, const char *name, int type, __u32 offset,
+		__u32 bytes)
 {
 	draft_variable(draft, name, type, offset, bytes);
 }
@@ -427,7 +435,9 @@ TEST(many_datasecs_of_one_map_read_one_memory_and_go)
 	assert_int_equal(mapped_maps(), 0);
 }
 
-/* ------------------------------------------------------------------------ threads, fork */
+/*
+ * ------------------------------------------------------------------------ threads, fork
+ */
 
 static _Atomic unsigned int wrong;
 

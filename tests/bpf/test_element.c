@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Values of array maps by their number and memory by its offset: FOSTER_ELEM(), FOSTER_AT(). */
+/*
+ * Values of array maps by their number and memory by its offset: FOSTER_ELEM(),
+ * FOSTER_AT().
+ */
 #include "support_btf.h"
 
 #include <malloc.h>
@@ -82,9 +85,11 @@ TEST(the_memory_of_a_datasec_tells_its_map_too)
 TEST(what_is_in_no_map_is_refused)
 {
 	struct foster_bpf_map_info info = FOSTER_BPF_MAP_INFO_INIT;
-	void *p = foster_mmap(NULL, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = foster_mmap(NULL, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
+			      -1, 0);
 
-	assert_denies(ENOENT, "is not in the memory of a BPF map", foster_bpf_map_info(p, &info));
+	assert_denies(ENOENT, "is not in the memory of a BPF map",
+		      foster_bpf_map_info(p, &info));
 	assert_denies(ENOENT, "is not in", foster_bpf_map_info(&info, &info));
 	assert_denies(ENOENT, "is not in", foster_bpf_map_info(NULL, &info));
 	assert_refuses(ENOENT, "is not in", FOSTER_ELEM(p, __u32, 0));
@@ -97,7 +102,8 @@ TEST(a_closed_map_is_refused)
 
 	kept = mapped(words(5));
 	assert_int_equal(foster_close(kept), 0);
-	assert_denies(ESTALE, "map \"test.map\" was closed", foster_bpf_map_info(kept, &info));
+	assert_denies(ESTALE, "map \"test.map\" was closed",
+		      foster_bpf_map_info(kept, &info));
 	assert_refuses(ESTALE, "was closed", FOSTER_ELEM(kept, __u32, 0));
 	assert_refuses(ESTALE, "was closed", FOSTER_AT(kept, __u32, 0));
 }
@@ -139,10 +145,12 @@ TEST(an_element_that_the_map_has_not_is_refused)
 	void *p = mapped(words(5));
 
 	assert_non_null(FOSTER_ELEM(p, __u32, 4));
-	assert_refuses(ERANGE, "has 5 values, none of number 5", FOSTER_ELEM(p, __u32, 5));
+	assert_refuses(ERANGE, "has 5 values, none of number 5",
+		       FOSTER_ELEM(p, __u32, 5));
 	assert_refuses(ERANGE, "none of number", FOSTER_ELEM(p, __u32, UINT32_MAX));
 	assert_refuses(ERANGE, "none of number", FOSTER_ELEM(p, __u32, UINT64_MAX));
-	assert_refuses(ERANGE, "none of number", FOSTER_ELEM(p, __u32, UINT64_MAX / 8 + 1));
+	assert_refuses(ERANGE, "none of number",
+		       FOSTER_ELEM(p, __u32, UINT64_MAX / 8 + 1));
 }
 
 TEST(an_element_of_another_type_is_refused)
@@ -203,7 +211,8 @@ TEST(an_offset_behind_the_end_is_refused)
 
 	assert_non_null(FOSTER_AT(p, __u8, 63));
 	assert_non_null(FOSTER_AT(p, char[64], 0));
-	assert_refuses(ERANGE, "1 bytes at offset 64 reach behind the 64", FOSTER_AT(p, __u8, 64));
+	assert_refuses(ERANGE, "1 bytes at offset 64 reach behind the 64",
+		       FOSTER_AT(p, __u8, 64));
 	assert_refuses(ERANGE, "reach behind", FOSTER_AT(p, __u64, 60));
 	assert_refuses(ERANGE, "reach behind", FOSTER_AT(p, char[65], 0));
 	assert_refuses(ERANGE, "reach behind", FOSTER_AT(p, __u64, UINT32_MAX));
@@ -215,7 +224,8 @@ TEST(an_offset_that_is_not_aligned_is_refused)
 {
 	void *p = mapped(array_map(12, 4, 0));
 
-	assert_refuses(EADDRNOTAVAIL, "offset 4 of map \"test_array\" is not aligned to 8",
+	assert_refuses(EADDRNOTAVAIL,
+		       "offset 4 of map \"test_array\" is not aligned to 8",
 		       FOSTER_AT(p, __u64, 4));
 	assert_non_null(FOSTER_AT(p, __u32, 4));
 }
@@ -308,7 +318,8 @@ static _Atomic unsigned int wrong;
 static void *look_up(void *p)
 {
 	for (int i = 0; i < 1000; i++)
-		if (!FOSTER_ELEM(p, SLOT, 3) || FOSTER_ELEM(p, __u32, 0) || errno != EPROTOTYPE)
+		if (!FOSTER_ELEM(p, SLOT, 3) || FOSTER_ELEM(p, __u32, 0) ||
+		    errno != EPROTOTYPE)
 			wrong++;
 	return NULL;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Where a variable may lie: inside the section, aligned, in memory that may be written; and that
- * what is given out is the memory of the map, to its last byte.
+ * Where a variable may lie: inside the section, aligned, in memory that may be written;
+ * and that what is given out is the memory of the map, to its last byte.
  */
 #include "support_btf.h"
 
@@ -19,11 +19,13 @@ static int add_u8(struct draft *draft)
 
 static int add_array(struct draft *draft, int element, __u32 elements)
 {
-	return btf__add_array(draft->btf, btf__add_int(draft->btf, "index", 4, 0), element,
-			      elements);
+	return btf__add_array(draft->btf, btf__add_int(draft->btf, "index", 4, 0),
+			      element, elements);
 }
 
-/* -------------------------------------------------------------------------- the memory */
+/*
+ * -------------------------------------------------------------------------- the memory
+ */
 
 TEST(what_is_written_through_a_variable_is_in_the_map)
 {
@@ -108,9 +110,10 @@ TEST(the_last_byte_of_an_array_of_whole_pages_is_there)
 /* ------------------------------------------------------------------- behind the end */
 
 /*
- * The kernel loads no BTF whose variables overlap or reach behind their section, but a section
- * that libbpf made longer or shorter by hand is not its concern.  So the map is made of one
- * BTF, and looked at here through a variable that is cut in the datasec's own memory.
+ * The kernel loads no BTF whose variables overlap or reach behind their section, but a
+ * section that libbpf made longer or shorter by hand is not its concern. So the map is
+ * made of one BTF, and looked at here through a variable that is cut in the datasec's own
+ * memory.
  */
 #include "bpf/section.h"
 
@@ -123,7 +126,8 @@ static struct foster_datasec *displaced(__u32 offset, __u32 bytes, __u32 element
 	struct variable *variable;
 
 	draft_begin(&draft);
-	draft_variable(&draft, "far", add_array(&draft, add_u64(&draft), elements), 0, 64);
+	draft_variable(&draft, "far", add_array(&draft, add_u64(&draft), elements), 0,
+		       64);
 	ds = draft_datasec(&draft, ".bss", 64, 0);
 	assert_int_equal(section_open(ds, &section), 0);
 	variable = (struct variable *)section.variables;
@@ -229,7 +233,8 @@ TEST(a_section_read_only_for_programs_gives_const_types_only)
 	struct foster_datasec *ds = foster_datasec(small_section(BPF_F_RDONLY_PROG));
 
 	assert_refuses(EACCES, "is for reading only", FOSTER_VAR(ds, __u64, hits));
-	assert_refuses(EACCES, "is for reading only", FOSTER_VAR(ds, volatile __u64, hits));
+	assert_refuses(EACCES, "is for reading only",
+		       FOSTER_VAR(ds, volatile __u64, hits));
 	assert_non_null(FOSTER_VAR(ds, const volatile __u64, hits));
 }
 

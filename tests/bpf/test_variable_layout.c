@@ -75,7 +75,8 @@ static struct foster_datasec *structs(void)
 	draft_variable(&draft, "outer", ids.outer, 0, 56);
 	draft_variable(&draft, "inner", ids.inner, 56, 8);
 	draft_variable(&draft, "bits", ids.bits, 64, 8);
-	draft_variable(&draft, "row", btf__add_array(draft.btf, ids.u32, ids.inner, 4), 72, 32);
+	draft_variable(&draft, "row", btf__add_array(draft.btf, ids.u32, ids.inner, 4),
+		       72, 32);
 	return draft_datasec(&draft, ".bss", 104, 0);
 }
 
@@ -146,8 +147,8 @@ TEST(bit_fields_are_compared_by_their_bits)
 				   FOSTER_STRUCT(struct bits, FOSTER_BITS(low),
 						 FOSTER_BITS(signed_one), plain),
 				   bits));
-	assert_non_null(
-		FOSTER_VAR(ds, FOSTER_STRUCT(struct outer, FOSTER_BITS(bits.low)), outer));
+	assert_non_null(FOSTER_VAR(ds, FOSTER_STRUCT(struct outer, FOSTER_BITS(bits.low)),
+				   outer));
 }
 
 TEST(members_that_are_not_listed_are_not_compared)
@@ -167,7 +168,10 @@ TEST(a_description_can_be_kept)
 	assert_non_null(foster_var(structs(), "inner", type));
 }
 
-/* --------------------------------------------------------------------------- not the same */
+/*
+ * --------------------------------------------------------------------------- not the
+ * same
+ */
 
 TEST(a_struct_of_another_size_is_refused_before_its_members)
 {
@@ -198,8 +202,10 @@ TEST(a_member_unlike_any_is_refused)
 		__s32 y;
 	};
 
-	assert_refuses(EPROTO, "member \"latitude\" of variable \"inner\" of .bss does not exist",
-		       FOSTER_VAR(structs(), FOSTER_STRUCT(struct wrong, latitude), inner));
+	assert_refuses(EPROTO,
+		       "member \"latitude\" of variable \"inner\" of .bss does not exist",
+		       FOSTER_VAR(structs(), FOSTER_STRUCT(struct wrong, latitude),
+				  inner));
 }
 
 TEST(a_member_elsewhere_is_refused)
@@ -209,7 +215,8 @@ TEST(a_member_elsewhere_is_refused)
 		__u32 x;
 	};
 
-	assert_refuses(EPROTO, "member \"x\" of variable \"inner\" of .bss is at offset 0, not 4",
+	assert_refuses(EPROTO,
+		       "member \"x\" of variable \"inner\" of .bss is at offset 0, not 4",
 		       FOSTER_VAR(structs(), FOSTER_STRUCT(struct wrong, x), inner));
 }
 
@@ -242,7 +249,8 @@ TEST(a_member_array_of_another_length_is_refused)
 		__u64 rest[3];
 	};
 
-	assert_refuses(EPROTO, "is struct inner[3] of 24 bytes, not the type asked for of 16",
+	assert_refuses(EPROTO,
+		       "is struct inner[3] of 24 bytes, not the type asked for of 16",
 		       FOSTER_VAR(structs(), FOSTER_STRUCT(struct wrong, many), outer));
 }
 
@@ -255,8 +263,9 @@ TEST(an_element_behind_the_end_of_a_member_array_is_refused)
 		__u64 rest;
 	};
 
-	assert_refuses(EPROTO, "member \"many[3].x\" of variable \"outer\" of .bss is behind",
-		       FOSTER_VAR(structs(), FOSTER_STRUCT(struct wrong, many[3].x), outer));
+	assert_refuses(
+		EPROTO, "member \"many[3].x\" of variable \"outer\" of .bss is behind",
+		FOSTER_VAR(structs(), FOSTER_STRUCT(struct wrong, many[3].x), outer));
 }
 
 TEST(a_bit_field_of_other_bits_is_refused)
@@ -268,11 +277,12 @@ TEST(a_bit_field_of_other_bits_is_refused)
 	};
 
 	assert_refuses(EPROTO, "is 3 bits at bit 0, not 4 at 0",
-		       FOSTER_VAR(structs(), FOSTER_STRUCT(struct wrong, FOSTER_BITS(low)),
-				  bits));
+		       FOSTER_VAR(structs(),
+				  FOSTER_STRUCT(struct wrong, FOSTER_BITS(low)), bits));
 	assert_refuses(EPROTO, "is 7 bits at bit 3, not 7 at 4",
 		       FOSTER_VAR(structs(),
-				  FOSTER_STRUCT(struct wrong, FOSTER_BITS(signed_one)), bits));
+				  FOSTER_STRUCT(struct wrong, FOSTER_BITS(signed_one)),
+				  bits));
 }
 
 TEST(a_bit_field_of_the_other_sign_is_refused)
@@ -284,10 +294,12 @@ TEST(a_bit_field_of_the_other_sign_is_refused)
 	};
 	struct foster_datasec *ds = structs();
 
-	assert_refuses(EPROTO, "member \"low\" of variable \"bits\" of .bss has the other sign",
-		       FOSTER_VAR(ds, FOSTER_STRUCT(struct wrong, FOSTER_BITS(low)), bits));
+	assert_refuses(
+		EPROTO, "member \"low\" of variable \"bits\" of .bss has the other sign",
+		FOSTER_VAR(ds, FOSTER_STRUCT(struct wrong, FOSTER_BITS(low)), bits));
 	assert_refuses(EPROTO, "has the other sign",
-		       FOSTER_VAR(ds, FOSTER_STRUCT(struct wrong, FOSTER_BITS(signed_one)),
+		       FOSTER_VAR(ds,
+				  FOSTER_STRUCT(struct wrong, FOSTER_BITS(signed_one)),
 				  bits));
 }
 
@@ -306,7 +318,8 @@ TEST(a_bit_field_and_a_plain_member_do_not_match)
 	assert_refuses(EPROTO, "is a bit-field",
 		       FOSTER_VAR(ds, FOSTER_STRUCT(struct plain, low), bits));
 	assert_refuses(EPROTO, "is no bit-field",
-		       FOSTER_VAR(ds, FOSTER_STRUCT(struct field, FOSTER_BITS(plain)), bits));
+		       FOSTER_VAR(ds, FOSTER_STRUCT(struct field, FOSTER_BITS(plain)),
+				  bits));
 }
 
 TEST(a_path_through_what_is_no_struct_is_refused)
@@ -325,8 +338,20 @@ TEST(a_path_through_what_is_no_struct_is_refused)
 TEST(a_path_that_is_none_is_refused)
 {
 	static const char *const paths[] = {
-		"", ".", "one.", ".one", "one..x", "many[", "many[]", "many[x]", "many[1",
-		"many[-1]", "many[12345678901]", "many[1]]", "[0]", "many[0].",
+		"",
+		".",
+		"one.",
+		".one",
+		"one..x",
+		"many[",
+		"many[]",
+		"many[x]",
+		"many[1",
+		"many[-1]",
+		"many[12345678901]",
+		"many[1]]",
+		"[0]",
+		"many[0].",
 	};
 	struct foster_member member = { "", 0, FOSTER_TYPE(__u32), 0, 0, 0 };
 	struct foster_type type = *FOSTER_TYPE(struct outer);
@@ -345,7 +370,9 @@ TEST(a_path_that_is_none_is_refused)
 	assert_refuses(EINVAL, "makes no sense", foster_var(ds, "outer", &type));
 }
 
-/* ---------------------------------------------------------------------------- older BTF */
+/*
+ * ---------------------------------------------------------------------------- older BTF
+ */
 
 /* Before 5.0 the width of a bit-field was in its type. */
 TEST(a_bit_field_of_old_btf_matches)
@@ -369,13 +396,15 @@ TEST(a_bit_field_of_old_btf_matches)
 	draft_variable(&draft, "bits", id, 0, 4);
 	ds = draft_datasec(&draft, ".bss", 4, 0);
 	assert_non_null(FOSTER_VAR(
-		ds, FOSTER_STRUCT(struct old, FOSTER_BITS(low), FOSTER_BITS(high)), bits));
+		ds, FOSTER_STRUCT(struct old, FOSTER_BITS(low), FOSTER_BITS(high)),
+		bits));
 }
 
 /* ----------------------------------------------------------------------- many members */
 
-#define SIXTEEN(m) m##0, m##1, m##2, m##3, m##4, m##5, m##6, m##7, m##8, m##9, m##a, m##b, \
-		   m##c, m##d, m##e, m##f
+#define SIXTEEN(m)                                                                    \
+	m##0, m##1, m##2, m##3, m##4, m##5, m##6, m##7, m##8, m##9, m##a, m##b, m##c, \
+		m##d, m##e, m##f
 
 TEST(up_to_64_members_can_be_listed)
 {

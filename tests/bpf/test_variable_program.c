@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The variables of a real program, as clang and libbpf make them: bpf/kinds.bpf.c.  The program
- * runs while they are looked at, and after its loader is gone.
+ * The variables of a real program, as clang and libbpf make them: bpf/kinds.bpf.c. The
+ * program runs while they are looked at, and after its loader is gone.
  */
 #include "support_btf.h"
 
@@ -58,7 +58,9 @@ static struct foster_datasec *section_of(const struct bpf_map *map)
 #define BITS FOSTER_STRUCT(struct kinds_bits, FOSTER_BITS(low), FOSTER_BITS(high), whole)
 #define NUMBER FOSTER_STRUCT(union kinds_number, whole, parts, parts[7])
 
-/* ------------------------------------------------------------------------------- kinds */
+/*
+ * ------------------------------------------------------------------------------- kinds
+ */
 
 TEST(integers_of_a_program_are_had_by_width_and_sign)
 {
@@ -118,7 +120,8 @@ TEST(bit_fields_of_a_program_are_where_the_compiler_puts_them)
 TEST(a_union_of_a_program_is_had_member_by_member)
 {
 	struct kinds_bpf *skel = load();
-	union kinds_number *number = FOSTER_VAR(section_of(skel->maps.bss), NUMBER, number);
+	union kinds_number *number =
+		FOSTER_VAR(section_of(skel->maps.bss), NUMBER, number);
 
 	assert_non_null(number);
 	run_once(skel);
@@ -145,7 +148,8 @@ TEST(a_section_of_whole_pages_is_had_to_its_last_byte)
 {
 	struct kinds_bpf *skel = load();
 	size_t count = 0;
-	__u8 *pages = FOSTER_ARRAY(section_of(skel->maps.data_pages), __u8, pages, &count);
+	__u8 *pages =
+		FOSTER_ARRAY(section_of(skel->maps.data_pages), __u8, pages, &count);
 
 	assert_non_null(pages);
 	assert_int_equal(count, KINDS_PAGES);
@@ -225,11 +229,14 @@ TEST(a_map_that_is_not_loaded_yet_has_no_variables)
 	if (!skel)
 		skip_without_bpf(-errno, "a program");
 	assert_non_null(skel);
-	assert_refuses(EBADF, "is not in the kernel yet", foster_datasec_of(skel->maps.bss));
+	assert_refuses(EBADF, "is not in the kernel yet",
+		       foster_datasec_of(skel->maps.bss));
 	kinds_bpf__destroy(skel);
 }
 
-/* ------------------------------------------------------------------------------ atomics */
+/*
+ * ------------------------------------------------------------------------------ atomics
+ */
 
 #define RUNS 3000
 
@@ -304,11 +311,11 @@ TEST(a_variable_outlives_its_object_and_every_descriptor)
 /* --------------------------------------------------------------------- two processes */
 
 /*
- * The loader is a process of its own: it loads the program, makes it the filter of a socket that
- * the test already has, tells the number of the map, and exits.
+ * The loader is a process of its own: it loads the program, makes it the filter of a
+ * socket that the test already has, tells the number of the map, and exits.
  */
 struct loader {
-	int in, out;	/* the socket pair that the filter sees */
+	int in, out; /* the socket pair that the filter sees */
 	int tell[2];
 	const char *pin; /* where the map is pinned; NULL: nowhere */
 };
@@ -388,7 +395,8 @@ TEST(a_map_of_a_loader_that_is_gone_is_opened_by_its_number)
 /* A file system of its own, which goes with the mount namespace of this process. */
 static void mount_bpf(const char *at)
 {
-	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if (unshare(CLONE_NEWNS) < 0 ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("none", at, "bpf", 0, NULL) < 0)
 		test_skip("no bpf file system can be mounted here: %s", strerror(errno));
 }

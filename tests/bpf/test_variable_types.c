@@ -74,7 +74,8 @@ static void put_others(struct draft *draft)
 	put(draft, "either", add_union(btf, u64, s32), 8);
 	put(draft, "row", row, 16);
 	put(draft, "grid", btf__add_array(btf, u64, row, 3), 48);
-	put(draft, "named", btf__add_typedef(btf, "tick_t", btf__add_volatile(btf, u64)), 8);
+	put(draft, "named", btf__add_typedef(btf, "tick_t", btf__add_volatile(btf, u64)),
+	    8);
 	put(draft, "fixed", btf__add_const(btf, u64), 8);
 	put(draft, "fixed_row", btf__add_array(btf, u64, btf__add_const(btf, s32), 2), 8);
 }
@@ -90,7 +91,9 @@ static struct foster_datasec *all_kinds(void)
 	return draft_datasec(&draft, ".bss", place, 0);
 }
 
-/* --------------------------------------------------------------------------- the table */
+/*
+ * --------------------------------------------------------------------------- the table
+ */
 
 struct pair {
 	__u64 a;
@@ -129,8 +132,9 @@ static void check(const struct row *rows, size_t count)
 		p = foster_var(ds, rows[i].variable, rows[i].type);
 		error = p ? 0 : errno;
 		if (error != rows[i].error)
-			test_say("%s as %s: %s (%s)", rows[i].variable, rows[i].type->name,
-				 strerror(error), p ? "" : foster_bpf_strerror());
+			test_say("%s as %s: %s (%s)", rows[i].variable,
+				 rows[i].type->name, strerror(error),
+				 p ? "" : foster_bpf_strerror());
 		assert_int_equal(error, rows[i].error);
 	}
 }
@@ -376,7 +380,9 @@ TEST(a_constant_is_had_as_a_const_type_only)
 	CHECK(rows);
 }
 
-/* A pointer that may be changed, to what may not: const says nothing about the variable. */
+/*
+ * A pointer that may be changed, to what may not: const says nothing about the variable.
+ */
 TEST(a_pointer_to_const_is_no_const_type)
 {
 	struct draft draft;
@@ -389,7 +395,8 @@ TEST(a_pointer_to_const_is_no_const_type)
 	draft_variable(&draft, "fixed", btf__add_const(draft.btf, text), 8, 8);
 	ds = draft_datasec(&draft, ".data", 16, 0);
 	assert_non_null(FOSTER_VAR(ds, const void *, text));
-	assert_refuses(EACCES, "is for reading only", FOSTER_VAR(ds, const void *, fixed));
+	assert_refuses(EACCES, "is for reading only",
+		       FOSTER_VAR(ds, const void *, fixed));
 	assert_non_null(FOSTER_VAR(ds, const void *const, fixed));
 }
 
@@ -454,8 +461,10 @@ TEST(a_refused_array_leaves_the_length_alone)
 	assert_refuses(EMSGSIZE, "an element of", FOSTER_ARRAY(ds, short, row, &count));
 	assert_refuses(EPROTOTYPE, "\"grid\" of .bss is __s32[4], not int",
 		       FOSTER_ARRAY(ds, int, grid, &count));
-	assert_refuses(EPROTOTYPE, "is int, no array", FOSTER_ARRAY(ds, int, s32, &count));
-	assert_refuses(EACCES, "is for reading only", FOSTER_ARRAY(ds, int, fixed_row, &count));
+	assert_refuses(EPROTOTYPE, "is int, no array",
+		       FOSTER_ARRAY(ds, int, s32, &count));
+	assert_refuses(EACCES, "is for reading only",
+		       FOSTER_ARRAY(ds, int, fixed_row, &count));
 	assert_int_equal(count, 77);
 }
 
@@ -499,7 +508,9 @@ TEST(a_kind_that_no_variable_has_is_refused)
 	struct foster_type type = *FOSTER_TYPE(__u64);
 
 	type.kind = FOSTER_KIND_OTHER;
-	assert_refuses(EPROTOTYPE, "is __u64, not", foster_var(small_datasec(), "hits", &type));
+	assert_refuses(EPROTOTYPE, "is __u64, not",
+		       foster_var(small_datasec(), "hits", &type));
 	type.kind = 4711;
-	assert_refuses(EPROTOTYPE, "is __u64, not", foster_var(small_datasec(), "hits", &type));
+	assert_refuses(EPROTOTYPE, "is __u64, not",
+		       foster_var(small_datasec(), "hits", &type));
 }

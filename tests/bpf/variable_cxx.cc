@@ -22,9 +22,9 @@
 		if (!(condition))        \
 			return __LINE__; \
 	} while (0)
-#define EXPECT_REFUSED(error, call)                           \
-	do {                                                  \
-		errno = 0;                                    \
+#define EXPECT_REFUSED(error, call)                            \
+	do {                                                   \
+		errno = 0;                                     \
 		EXPECT((call) == nullptr && errno == (error)); \
 	} while (0)
 
@@ -79,7 +79,9 @@ int cxx_refusals(const struct foster_datasec *bss, const struct foster_datasec *
 	EXPECT_REFUSED(EPROTOTYPE, FOSTER_VAR(bss, __u8, flag));
 	EXPECT_REFUSED(EPROTOTYPE, FOSTER_VAR(bss, kinds_number, padded));
 	EXPECT_REFUSED(EMSGSIZE, FOSTER_VAR(bss, __u32[4][3], grid));
-	EXPECT_REFUSED(EPROTO, FOSTER_VAR(bss, FOSTER_STRUCT(other_bits, FOSTER_BITS(low)), bits));
+	EXPECT_REFUSED(EPROTO,
+		       FOSTER_VAR(bss, FOSTER_STRUCT(other_bits, FOSTER_BITS(low)),
+				  bits));
 	EXPECT_REFUSED(ENOENT, FOSTER_VAR(bss, __u64, runz));
 	EXPECT_REFUSED(EACCES, FOSTER_VAR(rodata, __u32, limit));
 	EXPECT(FOSTER_VAR(rodata, const __u32, limit));

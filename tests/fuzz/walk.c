@@ -49,8 +49,8 @@ static uint32_t compare(struct section *section, const struct variable *variable
 }
 
 /* path: as a member of type "unsigned long", of 4 bytes, and as a bit-field. */
-static uint32_t compare_with_path(struct section *section, const struct variable *variable,
-				  const char *path)
+static uint32_t compare_with_path(struct section *section,
+				  const struct variable *variable, const char *path)
 {
 	const struct foster_member members[] = {
 		{ path, 0, FOSTER_TYPE(uint64_t), 0, 0, 0 },
@@ -79,7 +79,8 @@ static uint32_t compare_all(struct section *section, const struct variable *vari
 		FOSTER_TYPE(void *),
 		FOSTER_TYPE(int[3][4]),
 		FOSTER_TYPE(uint64_t[0]),
-		FOSTER_TYPE(FOSTER_STRUCT(struct part, hits, FOSTER_BITS(low), row, row[3])),
+		FOSTER_TYPE(
+			FOSTER_STRUCT(struct part, hits, FOSTER_BITS(low), row, row[3])),
 		FOSTER_TYPE(union { uint64_t whole; }),
 	};
 	uint32_t matched = 0;
@@ -101,7 +102,8 @@ static void ask(struct section *section, const char *string, struct walked *walk
 		walked->described += variable_describe(section, variable, &told) == 0;
 		walked->matched += compare_all(section, variable);
 		walked->matched += compare_with_path(section, variable, string);
-		(void)!variable_find(section, section_name_of(section, variable), &variable);
+		(void)!variable_find(section, section_name_of(section, variable),
+				     &variable);
 	}
 	(void)!variable_find(section, string, &variable);
 	(void)section_title(section);

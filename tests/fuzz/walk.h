@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Everything that is done with BTF, on bytes from anywhere: a data section made of them, its
- * variables described, found, and compared with types of C.  No kernel and no libbpf.
+ * Everything that is done with BTF, on bytes from anywhere: a data section made of them,
+ * its variables described, found, and compared with types of C. No kernel and no libbpf.
  */
 #ifndef FOSTER_TESTS_FUZZ_WALK_H
 #define FOSTER_TESTS_FUZZ_WALK_H
