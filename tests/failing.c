@@ -57,8 +57,7 @@ void failing_old_kernel(void)
 	atomic_store(&old_kernel, true);
 }
 
-/* Is it this call's turn? */
-static bool fails(const char *name)
+bool failing_turn(const char *name)
 {
 	int before;
 
@@ -78,7 +77,7 @@ static bool fails(const char *name)
 	type __wrap_##name parameters;                        \
 	type __wrap_##name parameters                         \
 	{                                                     \
-		if (!fails(#name))                            \
+		if (!failing_turn(#name))                            \
 			return __real_##name arguments;       \
 		errno = (error);                              \
 		return value;                                 \
@@ -90,7 +89,7 @@ static bool fails(const char *name)
 	type __wrap_##name parameters;                                   \
 	type __wrap_##name parameters                                    \
 	{                                                                \
-		return fails(#name) ? (error) : __real_##name arguments; \
+		return failing_turn(#name) ? (error) : __real_##name arguments; \
 	}
 
 WRAP(void *, mmap, MAP_FAILED, ENOMEM,
@@ -138,7 +137,7 @@ void *__wrap_mremap(void *addr, size_t from, size_t to, int flags, ...)
 	va_start(args, flags);
 	at = flags & MREMAP_FIXED ? va_arg(args, void *) : NULL;
 	va_end(args);
-	if (!fails("mremap"))
+	if (!failing_turn("mremap"))
 		return __real_mremap(addr, from, to, flags, at);
 	errno = ENOMEM;
 	return MAP_FAILED;
@@ -154,7 +153,7 @@ int __wrap_open(const char *path, int flags, ...)
 	va_start(args, flags);
 	mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
 	va_end(args);
-	if (!fails("open"))
+	if (!failing_turn("open"))
 		return __real_open(path, flags, mode);
 	errno = EMFILE;
 	return -1;
@@ -170,7 +169,7 @@ int __wrap_fcntl(int fd, int command, ...)
 	va_start(args, command);
 	arg = va_arg(args, long);
 	va_end(args);
-	if (!fails("fcntl"))
+	if (!failing_turn("fcntl"))
 		return __real_fcntl(fd, command, arg);
 	errno = EMFILE;
 	return -1;
@@ -191,7 +190,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		return -1;
 	}
 	/* A host that closes all descriptors. */
-	if (fails("ioctl"))
+	if (failing_turn("ioctl"))
 		close(fd);
 	return __real_ioctl(fd, request, arg);
 }
@@ -221,7 +220,7 @@ int __wrap_memfd_create(const char *name, unsigned int flags)
 {
 	bool ours = !strncmp(name, "foster-", sizeof("foster-") - 1);
 
-	if (!(ours && atomic_load(&old_kernel)) && !fails("memfd_create"))
+	if (!(ours && atomic_load(&old_kernel)) && !failing_turn("memfd_create"))
 		return __real_memfd_create(name, flags);
 	errno = EMFILE;
 	return -1;

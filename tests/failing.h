@@ -19,6 +19,9 @@ enum failing_how {
 /* So many calls succeed first. */
 void failing_arm(unsigned int succeed, enum failing_how how);
 
+/* Is it this call's turn?  For wrappers of functions that are not in the list. */
+bool failing_turn(const char *name);
+
 /* How many calls failed. */
 unsigned int failing_disarm(void);
 

@@ -29,6 +29,16 @@ bpf_test_programs += tests/bpf/test_bpf_refusals
 tests_bpf_test_bpf_refusals_CPPFLAGS = $(bpf_test_cppflags)
 tests_bpf_test_bpf_refusals_LDADD = $(bpf_test_libs)
 
+bpf_test_programs += tests/bpf/test_bpf_failures
+tests_bpf_test_bpf_failures_SOURCES = \
+	tests/bpf/test_bpf_failures.c \
+	tests/failing.c tests/failing.h \
+	tests/sweep.c tests/sweep.h
+tests_bpf_test_bpf_failures_CPPFLAGS = $(bpf_test_cppflags) $(GC_CFLAGS)
+tests_bpf_test_bpf_failures_LDFLAGS = $(AM_LDFLAGS) $(failing_ldflags) \
+	-Wl,--wrap=bpf_obj_get_info_by_fd -Wl,--wrap=bpf_btf_get_fd_by_id
+tests_bpf_test_bpf_failures_LDADD = $(bpf_test_libs) $(GC_LIBS)
+
 bpf_test_programs += tests/bpf/test_btf
 tests_bpf_test_btf_SOURCES = tests/bpf/test_btf.c tests/fuzz/walk.c tests/fuzz/walk.h
 tests_bpf_test_btf_CPPFLAGS = $(bpf_test_cppflags)
