@@ -208,7 +208,7 @@ int __wrap_clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
 	b = va_arg(args, void *);
 	c = va_arg(args, void *);
 	va_end(args);
-	if (!fails("clone"))
+	if (!failing_turn("clone"))
 		return __real_clone(fn, stack, flags, arg, a, b, c);
 	errno = EAGAIN;
 	return -1;

@@ -9,6 +9,7 @@
 #include "base/sync.h"
 #include "gc/gc.h"
 #include "guard/fault.h"
+#include "os/stacks.h"
 #include "os/vm.h"
 #include "region/region.h"
 
@@ -56,6 +57,7 @@ FOSTER_EXPORT int foster_close(const void *p)
 
 	if (!r)
 		return result(-ENOENT);
+	stacks_note(); /* the pointer is left there when the thread has ended */
 	err = close_region(r);
 	region_drop(r);
 	return result(err);
@@ -92,6 +94,7 @@ static int munmap_checked(uintptr_t start, size_t len)
 	r = region_hold_page(start);
 	if (!r)
 		return -ENOENT;
+	stacks_note();
 	err = munmap_held(r, start, start + len);
 	region_drop(r);
 	return err;

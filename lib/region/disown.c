@@ -4,6 +4,7 @@
 #include <foster/foster.h>
 
 #include "base/result.h"
+#include "os/stacks.h"
 #include "region/region.h"
 
 FOSTER_EXPORT int foster_disown(const void *p)
@@ -13,6 +14,7 @@ FOSTER_EXPORT int foster_disown(const void *p)
 
 	if (!r)
 		return result(-ENOENT);
+	stacks_note(); /* as foster_close() does */
 	err = region_disown(r);
 	region_drop(r);
 	return result(err);

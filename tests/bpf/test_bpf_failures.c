@@ -31,7 +31,6 @@ int __wrap_bpf_btf_get_fd_by_id(__u32 id)
 static int map = -1;
 
 /* EBADF: fcntl(2) fails of a descriptor that is not open only. */
-#define LACKS ENOMEM, EAGAIN, EPERM, EBADF, EMFILE
 
 static int answer(struct scene *s)
 {
