@@ -157,6 +157,8 @@ static void *call_armed(void *arg)
 	c->r = c->scene->trial->call(c->scene);
 	report->failed = failing_disarm();
 	report->result = c->r;
+	/* A thread that ends leaves its stack, which foster may have failed to note. */
+	forget();
 	snprintf(report->call, sizeof(report->call), "%s", failing_first());
 	return NULL;
 }
@@ -262,6 +264,8 @@ static void try_once(void *arg)
 		r = on_its_thread(call_unarmed, &s, attempt);
 		must(r >= 0);
 	}
+	/* Or holes in the frames of what follows show what was there before. */
+	forget();
 	if (s.trial->undo)
 		s.trial->undo(&s);
 	s.p = NULL;

@@ -165,10 +165,16 @@ static uint64_t ask_what_is_known(int fd)
 	return accepts(fd, FIRST_CATEGORIES) ? FIRST_CATEGORIES : 0;
 }
 
+static _Atomic uint64_t known; /* 0: not asked */
+
+void pagemap_ask_again(void)
+{
+	atomic_store_explicit(&known, 0, memory_order_relaxed);
+}
+
 uint64_t pagemap_knows(int fd)
 {
 	/* What the kernel knew once it goes on knowing; asked for each mapping. */
-	static _Atomic uint64_t known;
 	uint64_t k = atomic_load_explicit(&known, memory_order_relaxed);
 
 	if (!k) {

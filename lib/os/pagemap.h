@@ -68,6 +68,9 @@ int pagemap_own_fd(void) _must_check_;
 /* The categories that the kernel's ioctl knows; 0: it is missing, or refused. */
 uint64_t pagemap_knows(int fd) _must_check_;
 
+/* It was refused though: pagemap_knows() asks the kernel again. */
+void pagemap_ask_again(void);
+
 /*
  * Calls fn for the runs of pages in [start, end) that match, as long as can be, in
  * ascending order.  0, what fn returned, or a negative errno.  With PAGEMAP_PROTECT alone

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "os/pages.h"
 
+#include <errno.h>
+
 #include "base/check.h"
 #include "os/pagemap.h"
 #include "os/raw.h"
@@ -11,11 +13,12 @@
 struct listener {
 	pages_fn *fn;
 	void *arg;
+	bool told;
 };
 
 static int tell(const struct pagemap_run *run, void *arg)
 {
-	const struct listener *l = arg;
+	struct listener *l = arg;
 	const struct pages_run told = {
 		.start = (uintptr_t)run->start,
 		.end = (uintptr_t)run->end,
@@ -27,7 +30,13 @@ static int tell(const struct pagemap_run *run, void *arg)
 	if (run->categories & PAGEMAP_GUARD)
 		return 0;
 	fo_assert(run->categories & PAGEMAP_HELD);
+	l->told = true;
 	return l->fn(&told, l->arg);
+}
+
+static bool is_refusal(int r)
+{
+	return r == -ENOSYS || r == -ENOTTY || r == -EINVAL || r == -EPERM || r == -EACCES;
 }
 
 static int held(int fd, uintptr_t start, uintptr_t end, struct listener *l)
@@ -42,9 +51,16 @@ static int held(int fd, uintptr_t start, uintptr_t end, struct listener *l)
 		.most = PAGES_AT_ONCE,
 	};
 
-	if (!known)
-		return pagemap_read(fd, start, end, tell, l);
-	return pagemap_scan(fd, start, end, &q, tell, l);
+	int r = -ENOSYS;
+
+	if (known)
+		r = pagemap_scan(fd, start, end, &q, tell, l);
+	if (!is_refusal(r) || l->told)
+		return r;
+	/* The kernel does not know the question, or a filter forbids it by now. */
+	if (known)
+		pagemap_ask_again();
+	return pagemap_read(fd, start, end, tell, l);
 }
 
 void pages_open(void)
@@ -59,7 +75,7 @@ void pages_after_fork(void)
 
 int pages_held(uintptr_t start, uintptr_t end, pages_fn *fn, void *arg, bool own)
 {
-	struct listener l = { fn, arg };
+	struct listener l = { fn, arg, false };
 	int fd = own ? pagemap_own_fd() : pagemap_fd();
 	int r;
 

@@ -30,7 +30,7 @@
 static _Atomic size_t regions_since;
 static _Atomic size_t bytes_since;
 static _Atomic uint32_t cycle;
-static bool sign_decides;
+static _Atomic bool sign_decides;
 static _Atomic uint64_t first_since; /* clock_ns() of the first of them */
 
 /* Computed after each collection of ours from what lives. */

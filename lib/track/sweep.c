@@ -609,15 +609,21 @@ static int run(struct sweep *s)
 }
 
 static bool no_snapshot; /* there was an arena, or the kernel's long list is missing */
+static bool no_tracking; /* it worked once, and was forbidden since */
 
 /* What is fastest here. */
 static enum sweep_way best_way(void)
 {
 	if (vm_resident() < SMALL_PROCESS)
 		return SWEEP_PAUSE;
-	if (tracking_works())
+	if (tracking_works() && !no_tracking)
 		return SWEEP_TRACKED;
 	return no_snapshot ? SWEEP_PAUSE : SWEEP_SNAPSHOT;
+}
+
+static bool is_refusal(int err)
+{
+	return err == -ENOSYS || err == -EPERM || err == -EACCES;
 }
 
 /* The list for what is read early tells as well whether there is something to learn. */
@@ -658,6 +664,9 @@ int sweep_decide(struct sweep *s, enum sweep_way way)
 	}
 	if (err == -ENOSYS && s->way == SWEEP_SNAPSHOT)
 		no_snapshot = true;
+	/* Before the pause nobody but the kernel says so. */
+	if (is_refusal(err) && s->way == SWEEP_TRACKED && !s->cycle)
+		no_tracking = true;
 	return err;
 }
 
