@@ -195,7 +195,7 @@ TEST(what_is_not_on_this_machine_is_recognised_by_its_name)
 /* A piece of a mapping, given out as a scratch. */
 static struct scratch scratch_at(char *p, size_t bytes)
 {
-	return (struct scratch){ (uintptr_t)p, bytes, 0, false };
+	return (struct scratch){ .base = (uintptr_t)p, .size = bytes };
 }
 
 TEST(scratch_is_cut_out_of_the_mapping_it_merged_with)

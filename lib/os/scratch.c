@@ -50,12 +50,14 @@ size_t scratch_room(const struct scratch *s)
 	return s->size - s->used;
 }
 
-void scratch_reset(struct scratch *s)
+int scratch_reset(struct scratch *s)
 {
-	/* What is left in it would be taken for zeros. */
-	if (madvise((void *)s->base, s->size, s->shared ? MADV_REMOVE : MADV_DONTNEED))
-		scratch_close(s);
+	/* Who was given a part of it may have protected a page, and been refused the way back. */
+	if (mprotect((void *)s->base, s->size, PROT_READ | PROT_WRITE) ||
+	    madvise((void *)s->base, s->size, s->shared ? MADV_REMOVE : MADV_DONTNEED))
+		return -errno;
 	s->used = 0;
+	return 0;
 }
 
 void scratch_close(struct scratch *s)

@@ -32,8 +32,11 @@ void *scratch_take(struct scratch *s, size_t bytes) _must_check_ _nonnull_all_;
 /* Bytes that scratch_take() would still give. */
 size_t scratch_room(const struct scratch *s) _nonnull_all_;
 
-/* Empties it and gives back the memory behind it; the addresses too where the kernel refuses. */
-void scratch_reset(struct scratch *s) _nonnull_all_;
+/*
+ * Empties it and gives back the memory behind it, but not the addresses.  A negative errno: the kernel
+ * refused, and what would be taken from it now is neither zeroed nor sure to be accessible.
+ */
+int scratch_reset(struct scratch *s) _must_check_ _nonnull_all_;
 
 void scratch_close(struct scratch *s) _nonnull_all_;
 

@@ -75,10 +75,8 @@ static int open_scratch(struct scratch *kept, size_t bytes,
 
 static void put_scratch(struct scratch *kept)
 {
-	if (kept->size > KEEP_MOST)
+	if (kept->size > KEEP_MOST || (kept->size && scratch_reset(kept)))
 		scratch_close(kept);
-	else if (kept->size)
-		scratch_reset(kept);
 }
 
 void sweep_open(void)
