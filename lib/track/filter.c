@@ -38,6 +38,7 @@ static uint64_t words_for(uint32_t count)
 
 	while (words < (uint64_t)count * WORDS_EACH)
 		words *= 2;
+	fo_assert((words & (words - 1)) == 0);
 	return words;
 }
 
@@ -94,6 +95,7 @@ static unsigned int add_level(struct filter *f, const struct survey *survey,
 			break;
 	}
 	f->level[f->levels++] = (struct filter_level){ grain, next - 1 };
+	fo_assert(next > length && grain >= GRAIN_MIN && grain <= GRAIN_MAX);
 	return next;
 }
 
@@ -106,6 +108,7 @@ static void choose_levels(struct filter *f, const struct suspect *list, uint32_t
 	for (uint32_t i = 0; i < count; i++) {
 		const uint64_t bytes = list[i].end - list[i].start;
 
+		fo_assert(list[i].start < list[i].end);
 		survey.ranges[log2_up(bytes)]++;
 		survey.bytes[log2_up(bytes)] += bytes;
 	}
@@ -114,6 +117,7 @@ static void choose_levels(struct filter *f, const struct suspect *list, uint32_t
 			length = add_level(f, &survey, length, budget);
 		else
 			length++;
+	fo_assert(!count || f->levels);
 }
 
 static unsigned int level_of(const struct filter *f, uint64_t bytes)
@@ -141,10 +145,12 @@ static void add_chunk(struct filter *f, const struct suspect *list, uint32_t ind
 	const uint64_t word = filter_word(f, chunk);
 	uint64_t slots = ~(uint64_t)0;
 
+	fo_assert(word >> (64 - f->shift) == 0);
 	if (chunk == first >> FILTER_CHUNK)
 		slots &= ~(uint64_t)0 << (first % 64);
 	if (chunk == last >> FILTER_CHUNK)
 		slots &= ~(uint64_t)0 >> (63 - last % 64);
+	fo_assert(slots);
 	if (f->table[word] == 0)
 		f->first[word] = index;
 	else if (f->first[word] != FILTER_ANYWHERE &&
@@ -170,6 +176,7 @@ int filter_build(struct filter *f, const struct suspect *list, uint32_t count,
 {
 	const uint64_t words = words_for(count);
 
+	fo_assert(count < FILTER_ANYWHERE);
 	*f = (struct filter){ .shift = 64 - log2_up(words) };
 	f->table = scratch_take(scratch, words * sizeof(*f->table));
 	f->first = scratch_take(scratch, words * sizeof(*f->first));
@@ -193,6 +200,7 @@ uint32_t filter_first(const struct filter *f, unsigned int level,
 	const unsigned int chunk_log2 = f->level[level].grain + FILTER_CHUNK;
 	uint32_t first;
 
+	fo_assert(level < f->levels);
 	if (!filter_level_passes(f, level, addr))
 		return FILTER_NONE;
 	first = f->first[filter_word(f, addr >> chunk_log2)];

@@ -26,6 +26,7 @@ void gaps_find(struct gaps *g, const struct gaps_owner *owner, struct scratch *s
 		return;
 	while (g->count < room && owner->next(&at, &g->gap[g->count]))
 		g->count++;
+	fo_assert(g->count <= room);
 	qsort(g->gap, g->count, sizeof(*g->gap), compare);
 	gaps_merge(g);
 }
@@ -48,4 +49,5 @@ void gaps_merge(struct gaps *g)
 		last = &g->merged[g->merged_count++];
 		*last = (struct layout_gap){ gap->start, gap->end };
 	}
+	fo_assert(g->merged_count <= g->count);
 }

@@ -7,6 +7,8 @@
 
 typedef uint32_t __attribute__((may_alias)) half;
 
+_Static_assert(LOOK_WORDS == 64, "a bit of a mask for each word of a block");
+
 struct look_range look_range_of(uintptr_t first, uintptr_t last)
 {
 	struct look_range r = {
@@ -41,7 +43,7 @@ _reads_all_ uint64_t look_few(const struct look_ranges *r, uintptr_t block,
 	const half *at = (const half *)block;
 	uint64_t mask = 0;
 
-	fo_assert(words <= LOOK_WORDS);
+	fo_assert(words <= LOOK_WORDS && block % sizeof(half) == 0);
 	for (unsigned int i = 0; i < words; i++)
 		mask |= (uint64_t)is_candidate(r, at + i) << i;
 	return mask;
@@ -53,6 +55,7 @@ _reads_all_ static uintptr_t look_plain(const struct look_ranges *ranges, uintpt
 {
 	const struct look_ranges r = *ranges;
 
+	fo_assert((block | end) % LOOK_BYTES == 0 && block <= end);
 	for (; block < end; block += LOOK_BYTES) {
 		const half *at = (const half *)block;
 		unsigned int any = 0;
@@ -107,6 +110,7 @@ look_avx2(const struct look_ranges *ranges, uintptr_t block, uintptr_t end,
 	const struct avx2_range a = avx2_range_of(&ranges->in[0]);
 	const struct avx2_range b = avx2_range_of(&ranges->in[1]);
 
+	fo_assert((block | end) % LOOK_BYTES == 0 && block <= end);
 	for (; block < end; block += LOOK_BYTES) {
 		__m256i out[VECTORS], none = _mm256_set1_epi32(-1);
 
@@ -126,6 +130,7 @@ look_avx2(const struct look_ranges *ranges, uintptr_t block, uintptr_t end,
 			*mask |= (uint64_t)(uint8_t)~_mm256_movemask_ps(
 					 _mm256_castsi256_ps(out[i]))
 				 << (8 * i);
+		fo_assert(*mask);
 		return block;
 	}
 	*mask = 0;

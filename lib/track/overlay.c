@@ -32,15 +32,18 @@ uintptr_t overlay_new(size_t span)
 
 uintptr_t overlay_base(uintptr_t object)
 {
+	fo_assert(object && object % vm_page_size() == 0);
 	return object + vm_page_size();
 }
 
 uintptr_t overlay_object(uintptr_t base)
 {
+	fo_assert(base > vm_page_size() && base % vm_page_size() == 0);
 	return base - vm_page_size();
 }
 
 uintptr_t overlay_object_end(uintptr_t base, size_t span)
 {
+	fo_assert(span && span % vm_page_size() == 0 && base + span > base);
 	return base + span + vm_page_size();
 }

@@ -13,6 +13,7 @@ static struct look_ranges ranges_of(const struct suspects *s)
 	const struct suspect *after = list + s->gap;
 	const struct suspect *before = s->gap ? after - 1 : last;
 
+	fo_assert(s->gap < s->count);
 	return (struct look_ranges){ {
 		look_range_of(list->start, before->end),
 		look_range_of(after->start, last->end),
@@ -60,9 +61,11 @@ void scan_with(look_fn *look, const struct suspects *s, uintptr_t start, uintptr
 
 		if (block % LOOK_BYTES == 0 && block < whole) {
 			block = look(&ranges, block, whole, &mask);
+			fo_assert(block <= whole && (mask || block == whole));
 			next = mask ? block + LOOK_BYTES : block;
 		} else {
 			next = next < end ? next : end;
+			fo_assert(next > block);
 			mask = look_few(&ranges, block, (unsigned int)(next - block) / 4);
 		}
 		look_closer(s, block, mask, fn, arg);

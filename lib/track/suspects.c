@@ -45,6 +45,7 @@ static void deal(struct suspects *s, unsigned int shift)
 	uint32_t place[DIGITS] = { 0 }, sum = 0;
 	struct suspect *dealt = s->spare;
 
+	fo_assert(dealt != s->list && shift % DIGIT_BITS == 0);
 	for (uint32_t i = 0; i < s->count; i++)
 		place[s->list[i].start >> shift & DIGIT_MASK]++;
 	if (place[s->list[0].start >> shift & DIGIT_MASK] == s->count)
@@ -55,6 +56,7 @@ static void deal(struct suspects *s, unsigned int shift)
 		place[i] = sum;
 		sum += here;
 	}
+	fo_assert(sum == s->count);
 	for (uint32_t i = 0; i < s->count; i++)
 		dealt[place[s->list[i].start >> shift & DIGIT_MASK]++] = s->list[i];
 	s->spare = s->list;
@@ -74,10 +76,12 @@ static void find_gap(struct suspects *s)
 			s->gap = i;
 		}
 	}
+	fo_assert(s->count < 2 || s->gap);
 }
 
 int suspects_seal(struct suspects *s, struct scratch *scratch)
 {
+	fo_assert(!s->filter.table && s->count <= s->capacity);
 	/* By digits and not by comparing: no recursion, no allocation, a few passes. */
 	if (!is_sorted(s))
 		for (unsigned int shift = 0; shift < 64; shift += DIGIT_BITS)
@@ -93,6 +97,7 @@ static uint32_t starting_by(const struct suspects *s, uint32_t from, uintptr_t a
 	const struct suspect *list = s->list + from;
 	uint32_t left = s->count - from;
 
+	fo_assert(from <= s->count);
 	if (left == 0 || addr < list->start)
 		return from;
 	/* list[0] starts by then, list[left] does not.  No branch: nobody could predict it. */
@@ -102,6 +107,7 @@ static uint32_t starting_by(const struct suspects *s, uint32_t from, uintptr_t a
 		list = list[half].start <= addr ? list + half : list;
 		left -= half;
 	}
+	fo_assert(list->start <= addr && list < s->list + s->count);
 	return (uint32_t)(list - s->list) + 1;
 }
 
@@ -144,6 +150,8 @@ unsigned int suspects_match(const struct suspects *s, uintptr_t word, uint32_t i
 		index[found++] = until - 2;
 	if (until >= 1 && s->list[until - 1].end >= word)
 		index[found++] = until - 1;
+	fo_assert(until <= s->count);
+	fo_assert(found < 2 || s->list[index[0]].end == s->list[index[1]].start);
 	return found;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "os/pages.h"
 
 #define SMALL_MAPPING ((uint64_t)64 << 10)
@@ -41,6 +42,7 @@ static int count_held(const struct pages_run *run, void *arg)
 	struct row *row = arg;
 	uintptr_t start = run->start;
 
+	fo_assert(start < run->end && start >= row->first->start);
 	while (start < run->end && row->at < row->end) {
 		uintptr_t end = row->at->end < run->end ? row->at->end : run->end;
 
@@ -61,6 +63,7 @@ static void watch_row(struct watched *w, struct row *row)
 {
 	bool told = !pages_held(row->first->start, row->end[-1].end, count_held, row, false);
 
+	fo_assert(row->first < row->end && row->at <= row->end);
 	for (const struct layout_entry *entry = row->first; entry < row->end; entry++) {
 		uint32_t held = row->held[entry - row->first];
 
@@ -82,6 +85,7 @@ static size_t watch_small(struct watched *w, const struct layout *layout, size_t
 	       entry[end].start == entry[end - 1].end)
 		end++;
 	row.end = &entry[end];
+	fo_assert(end <= layout->count && end - i <= ROW_MOST);
 	memset(w->held, 0, ROW_MOST * sizeof(*w->held));
 	watch_row(w, &row);
 	return end;
@@ -104,5 +108,6 @@ int watched_begin(struct watched *w, const struct layout *layout, struct trackin
 		else
 			watch(w, &layout->entry[i++]);
 	}
+	fo_assert(w->count <= layout->count && w->left <= LEFT_MOST);
 	return 0;
 }
