@@ -160,6 +160,7 @@ static void *call_armed(void *arg)
 	/* A thread that ends leaves its stack, which foster may have failed to note. */
 	forget();
 	snprintf(report->call, sizeof(report->call), "%s", failing_first());
+	forget(); /* a thread's stack outlives it */
 	return NULL;
 }
 
@@ -168,6 +169,7 @@ static void *call_unarmed(void *arg)
 	struct armed_call *c = arg;
 
 	c->r = c->scene->trial->call(c->scene);
+	forget();
 	return NULL;
 }
 
