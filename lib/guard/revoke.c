@@ -11,6 +11,7 @@
 #include "guard/fault.h"
 #include "os/stacks.h"
 #include "os/vm.h"
+#include "region/pace.h"
 #include "region/region.h"
 
 /*
@@ -47,6 +48,8 @@ static int close_region(struct region *r)
 	err = vm_forbid(region_base(r), region_span(r));
 	if (err)
 		region_unrevoke(r);
+	else
+		pace_closed(region_span(r));
 	return err;
 }
 

@@ -7,18 +7,23 @@
 #include "region/region.h"
 #include "region/registry.h"
 
+struct identity identity_in(const struct maps_entry *entry, uintptr_t start)
+{
+	return (struct identity){
+		.known = true,
+		.device = entry->device,
+		.inode = entry->inode,
+		.offset = entry->offset + (start - entry->start),
+	};
+}
+
 struct identity identity_of(uintptr_t start)
 {
 	struct maps_entry entry;
 
 	if (maps_at(start, &entry))
 		return (struct identity){ 0 };
-	return (struct identity){
-		.known = true,
-		.device = entry.device,
-		.inode = entry.inode,
-		.offset = entry.offset + (start - entry.start),
-	};
+	return identity_in(&entry, start);
 }
 
 /*

@@ -31,6 +31,10 @@ struct identity {
 /* Of the mapping that begins at start. */
 struct identity identity_of(uintptr_t start);
 
+/* The same, of a mapping that start is in. */
+struct maps_entry;
+struct identity identity_in(const struct maps_entry *entry, uintptr_t start) _nonnull_all_;
+
 /*
  * Does the kernel, where it can be asked, show the same for all pages of r that have not
  * been revoked?  Context: r is held, or in RELEASING.

@@ -19,6 +19,7 @@
 #define MAPPINGS_PER_REGION 2 /* its own, and one of the collector's heap beside it */
 #define MAPPINGS_OF_HOST 1024
 #define REGIONS_LEAST 256u /* asked for no more often, even when mappings get scarce */
+#define ADDRESSES_PER_BYTE 16 /* addresses without memory weigh as much less */
 #define OVERRUN 2	   /* limits, at which makers wait */
 #define FAST_NS 20000ull   /* a region; who makes them faster waits for each collection */
 #define SCARCE_REGIONS 64u /* since the last collection, at which they wait when mappings are scarce */
@@ -148,6 +149,22 @@ bool pace_note(size_t span)
 	return since_reached(1) || pace_overrun();
 }
 
+/* Those that were made before the last round are not counted any more. */
+static void uncount(size_t less)
+{
+	size_t bytes = atomic_load_explicit(&bytes_since, memory_order_relaxed);
+
+	while (!atomic_compare_exchange_weak_explicit(
+		&bytes_since, &bytes, bytes - at_most(bytes, less), memory_order_relaxed,
+		memory_order_relaxed))
+		;
+}
+
+void pace_closed(size_t span)
+{
+	uncount(span - span / ADDRESSES_PER_BYTE);
+}
+
 bool pace_due(void)
 {
 	notice_collection();
@@ -180,7 +197,7 @@ void pace_collected(uint64_t cost, bool decided, bool released)
 {
 	if (decided && !sign_decides) {
 		regions_since -= regions_before;
-		bytes_since -= bytes_before;
+		uncount(bytes_before);
 		first_since = clock_ns();
 	}
 	compute_limits();

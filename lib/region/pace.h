@@ -22,6 +22,9 @@ void pace_start(const struct foster_options *opts);
 /* A region of span bytes has been made.  True: the reaper should hear of it. */
 bool pace_note(size_t span);
 
+/* The memory of a region of span bytes was given back at once: only its addresses are left. */
+void pace_closed(size_t span);
+
 /* Has so much been mapped that a collection is due? */
 bool pace_due(void);
 

@@ -66,7 +66,7 @@ static int look_at(uintptr_t start, uintptr_t end, struct region_facts *facts)
 		return -EFAULT;
 	facts->prot = entry.prot;
 	if (entry.end >= end)
-		facts->identity = identity_of(start);
+		facts->identity = identity_in(&entry, start);
 	while (!is_main_stack(&entry)) {
 		if (entry.end >= end)
 			return 0;
