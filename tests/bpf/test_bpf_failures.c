@@ -31,6 +31,7 @@ int __wrap_bpf_btf_get_fd_by_id(__u32 id)
 static int map = -1;
 
 /* EBADF: fcntl(2) fails of a descriptor that is not open only. */
+#define LACKS_OF_BPF ENOMEM, EAGAIN, EPERM, EBADF, EMFILE
 
 static int answer(struct scene *s)
 {
@@ -68,7 +69,7 @@ SURVIVES(foster_datasec_survives_each_failing_call, { .call = call_datasec,
 						      .prepare = prepare_section,
 						      .undo = undo_datasec,
 						      .later = true,
-						      .errors = { LACKS } })
+						      .errors = { LACKS_OF_BPF } })
 
 static int call_map(struct scene *s)
 {
@@ -86,7 +87,7 @@ static void undo_map(struct scene *s)
 SURVIVES(foster_bpf_map_survives_each_failing_call, { .call = call_map,
 						      .prepare = prepare_section,
 						      .undo = undo_map,
-						      .errors = { LACKS } })
+						      .errors = { LACKS_OF_BPF } })
 
 static void *volatile values;
 
@@ -116,4 +117,4 @@ static void undo_element(struct scene *s)
 SURVIVES(foster_elem_survives_each_failing_call, { .call = call_element,
 						   .prepare = prepare_array,
 						   .undo = undo_element,
-						   .errors = { LACKS } })
+						   .errors = { LACKS_OF_BPF } })
