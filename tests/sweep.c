@@ -76,9 +76,14 @@ struct census census(void)
 
 static void check_fds(const struct census *before)
 {
-	struct census now = { 0 };
+	struct census now;
+	int looks = 100;
 
-	count_fds(&now);
+	/* A round that goes on has one open. */
+	do {
+		now = (struct census){ 0 };
+		count_fds(&now);
+	} while (now.fds != before->fds && looks-- > 0 && usleep(20000) == 0);
 	must(now.fds == before->fds);
 	for (size_t i = 0; i < KEPT_FILES; i++)
 		must(now.kept_fds[i] <= kept_files[i].most);
