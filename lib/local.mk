@@ -39,6 +39,7 @@ foster_core_sources = \
 	lib/track/gaps.c lib/track/gaps.h \
 	lib/track/look.c lib/track/look.h \
 	lib/track/overlay.c lib/track/overlay.h \
+	lib/track/pause.c lib/track/pause.h \
 	lib/track/reader.c lib/track/reader.h \
 	lib/track/scan.c lib/track/scan.h \
 	lib/track/suspects.c lib/track/suspects.h \

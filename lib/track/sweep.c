@@ -2,7 +2,6 @@
 #include "track/sweep.h"
 
 #include <errno.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -11,24 +10,20 @@
 #include "gc/gc.h"
 #include "os/layout.h"
 #include "os/peek.h"
-#include "os/registers.h"
 #include "os/stacks.h"
 #include "os/stop.h"
 #include "os/thread.h"
 #include "os/vm.h"
+#include "track/pause.h"
 
 #define OWN_LEAST ((size_t)8 << 20) /* touched only as far as it is used */
 #define OWN_MOST ((size_t)128 << 20)
 #define SHARED_LEAST ((size_t)1 << 20)
 #define KEEP_MOST ((size_t)16 << 20) /* kept between rounds */
-#define RED_ZONE 128u		     /* that leaf functions use below the stack pointer */
-#define STOP_NS (200 * NS_PER_MS)    /* until all threads must stand */
 #define ALL_NS (60000 * NS_PER_MS)   /* for whatever else the companion does */
 #define LOOK_NS (50 * NS_PER_MS)     /* between looks whether it is still there */
-#define WALKED_OVER ((uintptr_t)64 << 10) /* bytes of a gap that is not worth a walk of its own */
 #define PASSES_MOST 4		     /* over what was written while the program runs */
 #define PASS_ENOUGH ((uint64_t)1 << 20) /* bytes: what is left is for the pause */
-#define AHEAD_MOST 1024u /* mappings in a row that are asked about at once */
 #define SMALL_PROCESS ((uint64_t)6 << 20) /* bytes that are read in the pause at once */
 
 /* PREPARING -> READY -> PAUSED -> RESUMED, or from READY to ABANDONED.  Waiters sleep on it. */
@@ -165,279 +160,6 @@ static int read_early(struct sweep *s)
 	return err;
 }
 
-/* ------------------------------------------------------------------ in the companion, the pause */
-
-/* What lies below sp on the stack of a thread, as far as the stack is known. */
-static void note_dead(struct sweep *s, pid_t tid, uintptr_t sp)
-{
-	const struct layout_entry *entry = layout_at(&s->layout, sp);
-	uintptr_t low, high;
-
-	if (!entry || !stacks_of(tid, &low, &high) || sp - low >= high - low)
-		return;
-	if (low < entry->start)
-		low = entry->start;
-	if (sp - low > RED_ZONE)
-		evidence_dead(s->evidence, low, sp - RED_ZONE);
-}
-
-static void note_dead_of(const struct stop_registers *regs, void *arg)
-{
-	note_dead(arg, regs->tid, regs->sp);
-}
-
-struct ended {
-	struct sweep *sweep;
-	uintptr_t low;
-	uintptr_t high;
-	bool used;
-};
-
-static void is_used_by(const struct stop_registers *regs, void *arg)
-{
-	struct ended *ended = arg;
-
-	uintptr_t control = registers_control(regs->general, regs->general_bytes);
-
-	/* The stack of a thread is in use while it runs on another, too: a coroutine's, a handler's. */
-	ended->used |= !control || control == ended->high ||
-		       (regs->sp >= ended->low && regs->sp < ended->high);
-}
-
-static bool is_readable(uintptr_t addr, void *arg)
-{
-	struct sweep *s = arg;
-	const struct layout_entry *entry = layout_at(&s->layout, addr);
-
-	return entry && entry->kind == LAYOUT_PRIVATE && entry->prot & PROT_READ;
-}
-
-static void note_ended(uintptr_t low, uintptr_t high, void *arg)
-{
-	struct sweep *s = arg;
-	struct ended ended = { s, low, high, false };
-
-	stop_each(s->stop, is_used_by, &ended);
-	if (!ended.used)
-		evidence_dead(s->evidence, low, high);
-}
-
-static void read_registers(const struct stop_registers *regs, void *arg)
-{
-	struct sweep *s = arg;
-
-	reader_read_registers(&s->reader, regs->general, regs->general_bytes);
-	if (regs->vector)
-		reader_read_registers(&s->reader, regs->vector, regs->vector_bytes);
-}
-
-static bool is_private(const struct layout_entry *entry)
-{
-	return entry->kind == LAYOUT_PRIVATE || entry->kind == LAYOUT_FILE;
-}
-
-/* A run of written pages, or of pages that are not watched; it may go over several mappings. */
-static int on_run(const struct tracking_run *run, void *arg)
-{
-	struct sweep *s = arg;
-	struct pages_run part = run->pages;
-	int err = 0;
-
-	if (MUTANT(OLD_PAGES) && run->tracked)
-		return 0;
-	while (part.start < run->pages.end && !err) {
-		const struct layout_entry *entry = layout_at(&s->layout, part.start);
-
-		if (!entry) { /* of our own scratch */
-			part.start += vm_page_size();
-			continue;
-		}
-		part.end = entry->end < run->pages.end ? entry->end : run->pages.end;
-		s->reader.entry = entry;
-		if (is_private(entry))
-			err = reader_read_held(&part, &s->reader);
-		part.start = part.end;
-	}
-	return err;
-}
-
-static bool is_left_out(const struct layout_entry *entry)
-{
-	return (MUTANT(SHARED_EARLY) && entry->kind == LAYOUT_SHARED) ||
-	       (MUTANT(OTHER_MEMORY) && !gc_owns(entry->start));
-}
-
-/* A walk over private memory need not end there: a page of a region, say. */
-static bool is_passed_over(const struct layout_entry *entry)
-{
-	return entry->kind == LAYOUT_SHARED && watched_is_small(entry);
-}
-
-/* From entry i on, private memory with little else between: one walk.  The entry behind. */
-static size_t read_changed(struct sweep *s, size_t i, int *err)
-{
-	const struct layout_entry *entry = s->layout.entry;
-	size_t end = i;
-
-	while (end < s->layout.count && (is_private(&entry[end]) || is_passed_over(&entry[end])) &&
-	       (end == i || entry[end].start - entry[end - 1].end < WALKED_OVER))
-		end++;
-	s->reader.partly = true;
-	*err = tracking_scan(&s->tracking, entry[i].start, entry[end - 1].end, on_run, s);
-	s->reader.partly = false;
-	return end;
-}
-
-static int what_was_left_out(const struct sweep *s)
-{
-	return s->reader.swapped || s->reader.blind ? -EAGAIN : 0;
-}
-
-static int read_all_changed(struct sweep *s)
-{
-	size_t next;
-	int err = 0;
-
-	for (size_t i = 0; i < s->layout.count && !err; i = next) {
-		next = i + 1;
-		if (is_private(&s->layout.entry[i]) && !is_left_out(&s->layout.entry[i]))
-			next = read_changed(s, i, &err);
-	}
-	return err;
-}
-
-/* How far mappings follow each other from the i-th on, or from one before that. */
-static void look_ahead(struct sweep *s, size_t i)
-{
-	const struct layout_entry *entry = s->layout.entry;
-
-	if (entry[i].end <= s->reader.mapped_to)
-		return;
-	s->reader.mapped_to = entry[i].end;
-	for (size_t n = i + 1; n < s->layout.count && n - i < AHEAD_MOST &&
-			       entry[n].start == entry[n - 1].end;
-	     n++)
-		s->reader.mapped_to = entry[n].end;
-}
-
-/* All that the way leaves to read here and now. */
-static int read_memory(struct sweep *s)
-{
-	int err = s->way == SWEEP_TRACKED ? read_all_changed(s) : 0;
-
-	resident_init(&s->reader.resident);
-	s->reader.mapped_to = 0;
-	for (size_t i = 0; i < s->layout.count && !err; i++) {
-		const struct layout_entry *entry = &s->layout.entry[i];
-		bool private = is_private(entry);
-
-		FOSTER_SYNC("sweep-deciding");
-		if (s->way == SWEEP_TRACKED && private)
-			continue;
-		if (s->way == SWEEP_SNAPSHOT && private && !entry->odd_in_snapshot)
-			continue;
-		if (is_left_out(entry))
-			continue;
-		look_ahead(s, i);
-		err = reader_read(&s->reader, entry, entry->start, entry->end);
-	}
-	s->reader.mapped_to = 0; /* it may be where a region begins */
-	return err ? err : what_was_left_out(s);
-}
-
-/* In the snapshot: what is not shared.  Its answer goes through shared scratch. */
-struct answer {
-	bool swapped;
-	uint64_t bytes;
-	_Atomic int err;
-	_Atomic bool given;
-};
-
-static void read_copy(void *arg)
-{
-	struct sweep *s = arg;
-	struct answer *answer = (struct answer *)(s->shared.base + s->shared.used);
-	int err = layout_is_copied(&s->layout, &s->own);
-
-	s->reader.copy = true;
-	s->reader.read_to = s->reader.run_end = hide(0);
-	for (size_t i = 0; i < s->layout.count && !err; i++) {
-		const struct layout_entry *entry = &s->layout.entry[i];
-
-		if (is_private(entry) && !entry->odd_in_snapshot)
-			err = reader_read(&s->reader, entry, entry->start, entry->end);
-	}
-	answer->swapped = s->reader.swapped;
-	answer->bytes = s->reader.bytes;
-	answer->err = err ? err : what_was_left_out(s);
-	answer->given = true;
-}
-
-static int take_snapshot(struct sweep *s)
-{
-	for (size_t i = 0; i < s->layout.count; i++)
-		if (s->layout.entry[i].arena)
-			return -ENOSYS; /* the kernel would not survive it (CVE-2026-45837) */
-	return snapshot_take(&s->snapshot, read_copy, s);
-}
-
-static int list_mappings(struct sweep *s)
-{
-	return layout_read_around(&s->layout, &s->own, &s->shared, s->gaps.merged,
-				  s->gaps.merged_count);
-}
-
-static int read_all(struct sweep *s, const struct stop *stop)
-{
-	int err;
-
-	gaps_merge(&s->gaps);
-	err = MUTANT(OLD_LIST) && s->layout.count ? 0 : list_mappings(s);
-	if (err)
-		return err;
-	stop_each(stop, note_dead_of, s);
-	note_dead(s, s->owner, s->owner_sp);
-	s->stop = stop;
-	stacks_ended(is_readable, note_ended, s);
-	if (!MUTANT(NO_REGISTERS))
-		stop_each(stop, read_registers, s);
-	if (s->way == SWEEP_TRACKED)
-		reader_read_again(&s->reader, &s->layout);
-	err = read_memory(s);
-	if (!err && s->way == SWEEP_SNAPSHOT)
-		err = take_snapshot(s);
-	return err;
-}
-
-static int decide_paused(struct sweep *s)
-{
-	uint64_t start = clock_ns();
-	struct stop *stop;
-	int err = stop_all(&stop, &s->own, s->process, s->owner, start + STOP_NS);
-
-	if (err)
-		return err;
-	if (MUTANT(RUNNING)) /* those that the collector knows still stand */
-		stop_end(stop);
-	err = read_all(s, stop);
-	if (!MUTANT(RUNNING))
-		stop_end(stop);
-	s->pause_ns = clock_ns() - start;
-	return err;
-}
-
-static int end_snapshot(struct sweep *s)
-{
-	const struct answer *answer = (const struct answer *)(s->shared.base + s->shared.used);
-	int err = snapshot_wait(&s->snapshot, clock_ns() + ALL_NS);
-
-	if (err || !answer->given)
-		return err ? err : -ECHILD;
-	s->reader.swapped |= answer->swapped;
-	s->reader.bytes = answer->bytes; /* what was read in the pause is in it */
-	return answer->err;
-}
-
 /* What the companion does. */
 static void accompany(void *arg)
 {
@@ -445,17 +167,17 @@ static void accompany(void *arg)
 	int err = s->way == SWEEP_TRACKED ? read_early(s) : 0;
 
 	if (!err && MUTANT(NO_PAUSE))
-		err = decide_paused(s);
+		err = pause_decide(s);
 	s->err = err;
 	become(s, READY);
 	while (phase_of(s) == READY)
 		futex_wait(&s->phase, READY, UINT64_MAX);
 	if (!err && phase_of(s) == PAUSED) {
-		err = MUTANT(NO_PAUSE) ? 0 : decide_paused(s);
+		err = MUTANT(NO_PAUSE) ? 0 : pause_decide(s);
 		s->err = err;
 		become(s, RESUMED);
 		if (!err && s->way == SWEEP_SNAPSHOT)
-			s->err = end_snapshot(s);
+			s->err = pause_end_snapshot(s);
 	}
 	s->bytes = s->reader.bytes;
 }
@@ -598,7 +320,7 @@ static int run(struct sweep *s)
 		become(s, ABANDONED);
 	else
 		err = collect_with(s, &c);
-	end = companion_wait(&c, err ? clock_ns() + STOP_NS : clock_ns() + 2 * ALL_NS);
+	end = companion_wait(&c, err ? clock_ns() + PAUSE_STOP_NS : clock_ns() + 2 * ALL_NS);
 	if (s->way == SWEEP_TRACKED)
 		tracking_end(&s->tracking);
 	if (!err)
@@ -630,11 +352,11 @@ static int learn_and_list(struct sweep *s)
 	int err;
 
 	gaps_find(&s->gaps, s->gaps_owner, &s->own);
-	err = list_mappings(s);
+	err = pause_list(s);
 	if (err || !s->layout.open)
 		return err;
 	err = layout_learn_rest(&s->own);
-	return err ? err : list_mappings(s);
+	return err ? err : pause_list(s);
 }
 
 static int learn(struct sweep *s)
