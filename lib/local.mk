@@ -97,7 +97,8 @@ foster_boehm_sources = \
 	lib/gc/known.c lib/gc/known.h \
 	lib/gc/leak.c lib/gc/leak.h \
 	lib/gc/moment.c lib/gc/moment.h \
-	lib/gc/rhythm.c lib/gc/rhythm.h
+	lib/gc/rhythm.c lib/gc/rhythm.h \
+	lib/gc/sections.c lib/gc/sections.h
 foster_null_sources = lib/gc/null.c lib/gc/null.h
 foster_bpf_sources = \
 	lib/bpf/datasec.c \

@@ -380,6 +380,21 @@ TEST(regions_go_one_by_one_while_their_neighbours_stay)
 	}
 }
 
+/* Of so many a stray integer may keep one. */
+static bool one_lives_at_most(void *arg UNUSED)
+{
+	return stats_now().regions <= 1;
+}
+
+/* Some lie across the beginnings of sections of the collector's heap, of which it has a list. */
+TEST(regions_go_wherever_the_collector_s_heap_has_grown)
+{
+	assert_int_equal(foster_init(NULL), 0);
+	for (int i = 0; i < 300; i++)
+		(void)make_dropped(16);
+	assert_true(collecting_until(one_lives_at_most, NULL, ROUNDS));
+}
+
 static NOINLINE struct mark make_dropped_shared(size_t pages)
 {
 	void *p = foster_mmap(NULL, pages * page_size(), PROT_READ | PROT_WRITE,

@@ -29,6 +29,7 @@
 #include "gc/leak.h"
 #include "gc/moment.h"
 #include "gc/rhythm.h"
+#include "gc/sections.h"
 #include "os/thread.h"
 
 #define BLOCK_BYTES 4096 /* HBLKSIZE of every Linux target but Alpha */
@@ -128,6 +129,7 @@ int gc_start(gc_sign_fn *sign, gc_each_fn *each)
 		kind = GC_new_kind(GC_new_free_list(), 0, 0, 0);
 		GC_register_disclaim_proc((int)kind, disclaim, 0);
 	}
+	sections_find();
 	/* Where it is the main thread, it may never call again what notes it. */
 	(void)gc_thread_known();
 	return 0;

@@ -125,7 +125,10 @@ bool gc_header_is_of(uintptr_t addr, uintptr_t object);
 /* Remembers the page of such a header.  Context: one thread at a time. */
 void gc_headers_note(uintptr_t addr);
 
-/* Is addr on a page that is known to hold headers?  Nothing there is a pointer.  Any context. */
+/*
+ * Is addr on a page that is known to hold headers, or in the list that the collector keeps of the
+ * sections of its heap?  Nothing there is a pointer.  Context: as gc_holder().
+ */
 bool gc_is_header(uintptr_t addr);
 
 /* Calls fn(arg) with the collector's lock held.  Context: a thread, no lock of ours. */

@@ -21,6 +21,7 @@
 
 #include "base/check.h"
 #include "gc/gc.h"
+#include "gc/sections.h"
 
 #define PAGE ((uintptr_t)4096) /* of libgc's at least */
 
@@ -73,7 +74,7 @@ void gc_headers_note(uintptr_t at)
 	known++;
 }
 
-bool gc_is_header(uintptr_t at)
+static bool is_header(uintptr_t at)
 {
 	uintptr_t page = at - at % PAGE;
 	uintptr_t there;
@@ -83,4 +84,9 @@ bool gc_is_header(uintptr_t at)
 		if (there == page || !there)
 			return there == page;
 	}
+}
+
+bool gc_is_header(uintptr_t at)
+{
+	return is_header(at) || sections_have(at);
 }
