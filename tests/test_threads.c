@@ -418,6 +418,27 @@ TEST(a_thread_on_a_stack_of_the_host_may_attach)
 	pthread_attr_destroy(&attr);
 }
 
+/* As one may that pools memory: what was a stack is a buffer next. */
+TEST(what_was_a_stack_of_the_host_holds_pointers)
+{
+	const size_t bytes = 1 << 20;
+	void *volatile *stack = mmap(NULL, bytes, RW, ANON, -1, 0);
+	pthread_attr_t attr;
+	pthread_t thread;
+	struct mark mark;
+
+	assert_int_equal(foster_init(NULL), 0);
+	assert_int_equal(pthread_attr_init(&attr), 0);
+	assert_int_equal(pthread_attr_setstack(&attr, (void *)stack, bytes), 0);
+	assert_int_equal(pthread_create(&thread, &attr, make_and_end, &mark), 0);
+	thread_end(thread);
+	pthread_attr_destroy(&attr);
+	mark = make_memfd_region(stack, 2, AT_MIDDLE);
+	assert_stays(&mark);
+	*stack = NULL;
+	assert_goes(&mark);
+}
+
 static struct {
 	_Atomic int said, done;
 } on_other_stack;

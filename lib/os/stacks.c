@@ -19,7 +19,8 @@ struct slot {
 	_Atomic pid_t tid; /* 0: free; ENDED: the thread has ended, the bounds are still known */
 	_Atomic uintptr_t low;
 	_Atomic uintptr_t high;
-	_Atomic uintptr_t control; /* the thread's control block, which glibc has on its stack */
+	/* The thread's control block, which glibc has on its stack; 0: the stack is the host's. */
+	_Atomic uintptr_t control;
 };
 #define ENDED (-1)
 static struct slot slots[SLOTS];
@@ -30,6 +31,15 @@ static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static bool key_made;
 static __thread struct slot *mine;
 static __thread bool tried;
+
+/*
+ * Stacks that a host brings have no guard, and when their thread has ended are memory like any other:
+ * what the host puts there counts.  (So do those that glibc made without a guard.)
+ */
+static uintptr_t control_of_ours(void)
+{
+	return thread_stack_is_guarded() ? (uintptr_t)__builtin_thread_pointer() : 0;
+}
 
 /* The thread ends; a destructor after this one may call foster once more. */
 static void leave(void *value)
@@ -98,7 +108,7 @@ static void note(void)
 		return;
 	}
 	atomic_store(&slot->high, 0);
-	atomic_store(&slot->control, (uintptr_t)__builtin_thread_pointer());
+	atomic_store(&slot->control, control_of_ours());
 	atomic_store(&slot->low, low);
 	atomic_store(&slot->high, high);
 	mine = slot;

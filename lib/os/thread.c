@@ -167,6 +167,18 @@ bool thread_stack(uintptr_t *low, uintptr_t *high)
 	return *high != 0;
 }
 
+bool thread_stack_is_guarded(void)
+{
+	pthread_attr_t attr;
+	size_t guard = 0;
+
+	if (pthread_getattr_np(pthread_self(), &attr))
+		return false;
+	(void)pthread_attr_getguardsize(&attr, &guard);
+	pthread_attr_destroy(&attr);
+	return guard != 0;
+}
+
 bool thread_on_own_stack(const void *addr)
 {
 	uintptr_t low, high;

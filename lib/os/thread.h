@@ -43,6 +43,11 @@ bool thread_blocks(pid_t tid, const int *signals, int count);
 /* The bounds of the stack that the thread library gave the calling thread.  False, and both 0: unknown. */
 bool thread_stack(uintptr_t *low, uintptr_t *high) _nonnull_all_;
 
+/*
+ * Has it a guard?  The thread library gives none to stacks that a host brings, also if asked for one.
+ */
+bool thread_stack_is_guarded(void);
+
 /* Is addr on the stack that the thread library gave the calling thread? */
 bool thread_on_own_stack(const void *addr);
 
