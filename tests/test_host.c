@@ -178,14 +178,25 @@ TEST(finalizers_on_demand_wait_for_the_host)
 
 /* ----------------------------------------------------------------------------- rhythm */
 
-static NOINLINE unsigned long collections_for(size_t mib)
+#define CYCLES 10
+
+static NOINLINE void allocate_until(GC_word cycle)
 {
-	const GC_word before = GC_get_gc_no();
 	void *volatile live[1000];
 
-	for (size_t i = 0; i < (mib << 20) / 64; i++)
+	for (size_t i = 0; (long)(GC_get_gc_no() - cycle) < 0; i++)
 		live[i % COUNT_OF(live)] = GC_MALLOC(64);
-	return GC_get_gc_no() - before;
+}
+
+/* Bytes that a host allocates from one collection of its to the next, on average. */
+static NOINLINE size_t bytes_between_collections(void)
+{
+	size_t before;
+
+	allocate_until(GC_get_gc_no() + 2);
+	before = GC_get_total_bytes();
+	allocate_until(GC_get_gc_no() + CYCLES);
+	return (GC_get_total_bytes() - before) / CYCLES;
 }
 
 static NOINLINE void *make_live_list(size_t bytes)
@@ -201,34 +212,62 @@ static NOINLINE void *make_live_list(size_t bytes)
 	return list;
 }
 
-/*
- * Live regions of much memory must not make the collector wait for as much garbage: it
- * would let S / 12 bytes of it gather.  What libgc adds to its heap beside a large
- * object, up to 16 MiB each, is garbage space all the same.
- */
-TEST(the_host_s_collections_come_about_as_often_with_large_regions_live)
+static NOINLINE void map_regions(void *volatile *region, size_t n, size_t bytes)
 {
-	const struct foster_options options = { .size = sizeof(options),
-						.idle_collect_ms = FOSTER_NEVER };
-	static void *volatile region[3];
-	unsigned long alone, beside;
-
-	GC_INIT();
-	assert_int_equal(foster_init(&options), 0);
-	kept = make_live_list(5 << 20);
-	collections_for(100);
-	alone = collections_for(200);
-	for (size_t i = 0; i < COUNT_OF(region); i++) {
-		region[i] = foster_mmap(NULL, (size_t)900 << 20, PROT_READ | PROT_WRITE,
+	for (size_t i = 0; i < n; i++) {
+		region[i] = foster_mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 					MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
 					0);
 		assert_ptr_not_equal(region[i], MAP_FAILED);
 	}
-	beside = collections_for(200);
-	test_say("%lu collections alone, %lu beside regions of 2.7 GiB", alone, beside);
-	assert_true(alone >= 20);
-	assert_true(beside >= 5);
-	assert_true(beside <= alone * 2);
+}
+
+static void assert_as_often(size_t alone, const char *when)
+{
+	const size_t now = bytes_between_collections();
+
+	test_say("%s: %zu KiB from one collection to the next, alone %zu", when, now >> 10,
+		 alone >> 10);
+	assert_true(now <= alone + alone / 20);
+	assert_true(now >= alone - alone / 20);
+}
+
+/* Regions that live, or have gone, must not make the collector wait for more garbage. */
+static void check_rhythm(void)
+{
+	static const struct {
+		size_t n, mib;
+	} live[] = { { 1, 1 }, { 100, 1 }, { 900, 1 }, { 9, 100 }, { 3, 900 } };
+	const struct foster_options options = { .size = sizeof(options),
+						.idle_collect_ms = FOSTER_NEVER };
+	static void *volatile region[900];
+	size_t alone;
+
+	assert_int_equal(foster_init(&options), 0);
+	kept = make_live_list(5 << 20);
+	alone = bytes_between_collections();
+	for (size_t i = 0; i < COUNT_OF(live); i++) {
+		map_regions(region, live[i].n, live[i].mib << 20);
+		assert_as_often(alone, "with regions");
+		memset((void *)region, 0, sizeof(region));
+		collect_times(2);
+		assert_as_often(alone, "without them");
+	}
+}
+
+TEST_WITHIN(the_host_s_collections_come_as_often_with_regions_live, 120)
+{
+	GC_INIT();
+	check_rhythm();
+}
+
+TEST_WITHIN(collections_in_incremental_mode_come_as_often_with_regions_live, 120)
+{
+	GC_INIT();
+	GC_enable_incremental();
+	if (!GC_is_incremental_mode())
+		test_skip("no incremental mode here");
+	check_rhythm();
 }
 
 TEST(the_heap_of_the_host_does_not_grow_by_regions_that_come_and_go)
