@@ -333,9 +333,9 @@ FOSTER_PUBLIC FOSTER_MUST_USE void *foster_adopt(void *addr, size_t len,
  *
  * The inverse of adoption.  Nothing is released now or later, no callback is called; munmap(2),
  * or whatever gives adopted memory back, is yours to call.  Pins are forgotten.  The address
- * range of a region that foster_mmap() or foster_map_file() made lies, below 1 GiB, inside the
- * collector's heap; the collector's object under it is kept for the life of the process, so
- * that its addresses are never used for anything else by the collector.
+ * range of a region that is an overlay (foster_info()) lies inside the collector's heap; the
+ * collector's object under it is kept for the life of the process, so that its addresses are
+ * never used for anything else by the collector.
  *
  * Returns: 0.
  * Errors:
