@@ -388,7 +388,8 @@ tests_test_stress_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_stress_LDADD = $(test_libs)
 endif
 
-# The long form of the stress.
-soak: tests/test_stress$(EXEEXT)
+# The long forms of the stress, and of pointers that move all the time.
+soak: tests/test_stress$(EXEEXT) tests/test_moving$(EXEEXT)
 	FOSTER_STRESS_SECONDS=600 ./tests/test_stress$(EXEEXT)
+	FOSTER_SOAK=1 ./tests/test_moving$(EXEEXT) all_the_time
 .PHONY: soak
