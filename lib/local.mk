@@ -13,6 +13,7 @@ foster_core_sources = \
 	lib/os/copy.h \
 	lib/os/descriptor.c lib/os/descriptor.h \
 	lib/os/fault.c lib/os/fault.h \
+	lib/os/handlers.h \
 	lib/os/layout.c lib/os/layout.h \
 	lib/os/mapline.c lib/os/mapline.h \
 	lib/os/mapquery.c lib/os/mapquery.h \
@@ -81,12 +82,15 @@ foster_core_sources = \
 
 # One way of copying for a processor whose faulting instruction is known, one for the rest.
 if ARCH_X86_64
-foster_core_sources += lib/os/copy_x86_64.c lib/os/registers_x86_64.c
+foster_core_sources += \
+	lib/os/copy_x86_64.c lib/os/handlers_x86_64.c lib/os/registers_x86_64.c
 else
-foster_core_sources += lib/os/copy_generic.c lib/os/registers_generic.c
+foster_core_sources += \
+	lib/os/copy_generic.c lib/os/handlers_generic.c lib/os/registers_generic.c
 endif
 EXTRA_DIST += \
 	lib/os/copy_x86_64.c lib/os/copy_generic.c \
+	lib/os/handlers_x86_64.c lib/os/handlers_generic.c \
 	lib/os/registers_x86_64.c lib/os/registers_generic.c
 
 foster_boehm_sources = \

@@ -469,6 +469,41 @@ TEST(a_thread_cannot_attach_on_a_stack_that_is_not_its_own)
 	assert_int_equal(on_other_stack.said, -ENOTSUP);
 }
 
+static struct mark interrupted;
+
+static void collect_on_handler_stack(int signal UNUSED)
+{
+	assert_stays(&interrupted);
+}
+
+/* Its frame lies below the handler's, on the same stack. */
+static NOINLINE void hold_and_be_interrupted(void)
+{
+	void *volatile slot;
+
+	interrupted = make_memfd_region(&slot, 2, AT_MIDDLE);
+	assert_int_equal(raise(SIGUSR1), 0);
+	assert_true(mark_pattern_holds(&interrupted));
+	slot = NULL;
+}
+
+TEST(what_a_handler_on_a_part_of_the_same_stack_interrupts_stays)
+{
+	char other[1 << 17];
+	const stack_t stack = { .ss_sp = other, .ss_size = sizeof(other) };
+	struct sigaction action = { .sa_handler = collect_on_handler_stack,
+				    .sa_flags = SA_ONSTACK };
+
+	assert_int_equal(foster_init(NULL), 0);
+	assert_int_equal(sigaltstack(&stack, NULL), 0);
+	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+	hold_and_be_interrupted();
+	/* What the handler had on it. */
+	memset(other, 0, sizeof(other));
+	__asm__ volatile("" : : "r"(other) : "memory");
+	assert_goes(&interrupted);
+}
+
 /* ----------------------------------------------------------------------------- crowds */
 
 #define WORKERS 6

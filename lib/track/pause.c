@@ -7,6 +7,7 @@
 #include "base/mutant.h"
 #include "base/sync.h"
 #include "gc/gc.h"
+#include "os/handlers.h"
 #include "os/layout.h"
 #include "os/registers.h"
 #include "os/stacks.h"
@@ -24,14 +25,19 @@
 static void note_dead(struct sweep *s, pid_t tid, uintptr_t sp)
 {
 	const struct layout_entry *entry = layout_at(&s->layout, sp);
-	uintptr_t low, high;
+	uintptr_t low, high, live;
 
 	if (!entry || !stacks_of(tid, &low, &high) || sp - low >= high - low)
 		return;
+	if (!(entry->prot & PROT_READ))
+		return;
 	if (low < entry->start)
 		low = entry->start;
-	if (sp - low > RED_ZONE)
-		evidence_dead(s->evidence, low, sp - RED_ZONE);
+	if (high > entry->end)
+		high = entry->end;
+	live = handlers_interrupted(low, sp, high);
+	if (live - low > RED_ZONE)
+		evidence_dead(s->evidence, low, live - RED_ZONE);
 }
 
 static void note_dead_of(const struct stop_registers *regs, void *arg)

@@ -8,6 +8,7 @@
 #include "base/mutant.h"
 #include "base/sync.h"
 #include "gc/gc.h"
+#include "os/handlers.h"
 #include "os/layout.h"
 #include "os/peek.h"
 #include "os/stacks.h"
@@ -371,6 +372,7 @@ int sweep_decide(struct sweep *s, enum sweep_way way)
 	int err;
 
 	mutant_choose();
+	handlers_learn();
 	s->way = way == SWEEP_BEST ? best_way() : way;
 	err = suspects_seal(&s->suspects, &s->shared);
 	if (!err)
