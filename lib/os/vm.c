@@ -233,26 +233,34 @@ void vm_discard(uintptr_t addr, size_t len)
 
 /*
  * Half of a pointer that is left over, and an integer that was written over its other half, make a
- * pointer into anything that lies within 4 GiB of the old one.  What is nearly as large as that would never go
- * if it lay among libraries and stacks: it gets windows of 4 GiB of its own.
+ * pointer into anything that lies within 4 GiB of the old one.  A range of 64 MiB among libraries and
+ * stacks is met by one such word in 64, and one nearly as large as that would never go.  So ranges go
+ * where no other pointers lead: one behind the other, and large ones into windows of 4 GiB of their own.
  */
 #define WINDOW_SHIFT 32u
 #define LARGE ((size_t)1 << 30)
 #define WINDOWS_FIRST 0x2000u /* far below what the kernel chooses, far above the heap of brk() */
-#define WINDOWS 0x2000u
+#define WINDOWS 0x1000u	      /* for large ones; as many for the others */
 
 /* A hint: where it is taken the kernel puts it elsewhere. */
 static uintptr_t lonely_address(size_t room)
 {
 	static _Atomic uint32_t used;
+	static _Atomic uintptr_t next;
 	uint32_t windows = (uint32_t)(room >> WINDOW_SHIFT) + 1;
 	/* As random as the addresses of this program are. */
 	uint32_t random = (uint32_t)((uintptr_t)&used / vm_page_size());
 
-	if (room < LARGE || windows >= WINDOWS)
+	if (windows >= WINDOWS)
 		return 0;
-	random += atomic_fetch_add_explicit(&used, windows, memory_order_relaxed);
-	return (uintptr_t)(WINDOWS_FIRST + random % WINDOWS) << WINDOW_SHIFT;
+	if (room >= LARGE) {
+		random += atomic_fetch_add_explicit(&used, windows, memory_order_relaxed);
+		return (uintptr_t)(WINDOWS_FIRST + random % WINDOWS) << WINDOW_SHIFT;
+	}
+	room += ((uintptr_t)random << WINDOW_SHIFT) +
+		atomic_fetch_add_explicit(&next, room, memory_order_relaxed);
+	return ((uintptr_t)(WINDOWS_FIRST + WINDOWS) << WINDOW_SHIFT) +
+	       room % ((uintptr_t)WINDOWS << WINDOW_SHIFT);
 }
 
 int vm_map_apart(size_t len, size_t align, const struct vm_what *what, uintptr_t *addr)
