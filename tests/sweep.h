@@ -18,6 +18,7 @@
 #define TRY_SECONDS 20
 #define SWEEP_SECONDS 240
 #define BIG ((size_t)4 << 20)
+#define POOLED_MOST ((size_t)252 << 10) /* from the next page on regions are in place */
 #define FILE_BYTES (BIG + 3 * 4096)
 #define PATTERNED_PAGES 3
 #define DROPPED 3 /* regions, for a collection to find */

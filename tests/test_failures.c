@@ -172,7 +172,7 @@ SURVIVES(foster_mmap_of_pooled_memory_survives_each_failing_call,
 SURVIVES(foster_mmap_of_much_memory_survives_each_failing_call,
 	 MMAP_TRIAL(.len = BIG, .flags = ANON))
 SURVIVES(foster_mmap_of_much_pooled_memory_survives_each_failing_call,
-	 MMAP_TRIAL(.len = BIG, .flags = ANON, .pooled = true))
+	 MMAP_TRIAL(.len = POOLED_MOST, .flags = ANON, .pooled = true))
 SURVIVES(foster_mmap_of_shared_memory_survives_each_failing_call,
 	 MMAP_TRIAL(.len = 8192, .flags = MAP_SHARED | MAP_ANONYMOUS))
 SURVIVES(foster_mmap_of_a_file_survives_each_failing_call,
@@ -184,7 +184,7 @@ SURVIVES(foster_mmap_of_a_private_file_survives_each_failing_call,
 SURVIVES(foster_mmap_of_a_big_file_survives_each_failing_call,
 	 MMAP_TRIAL(.len = BIG, .flags = MAP_SHARED))
 SURVIVES(foster_mmap_of_a_big_file_in_the_pool_survives_each_failing_call,
-	 MMAP_TRIAL(.len = BIG, .flags = MAP_SHARED, .pooled = true))
+	 MMAP_TRIAL(.len = POOLED_MOST, .flags = MAP_SHARED, .pooled = true))
 SURVIVES(foster_mmap_as_the_first_call_survives_each_failing_call,
 	 MMAP_TRIAL(.len = 8192, .flags = MAP_SHARED, .first = true))
 SURVIVES(foster_mmap_on_an_unknown_thread_survives_each_failing_call,
