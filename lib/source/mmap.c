@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "os/vm.h"
+#include "region/region.h"
 #include "source/mapping.h"
 #include "source/private.h"
 
@@ -49,6 +50,28 @@ FOSTER_EXPORT void *foster_private_map(size_t len, int prot, int flags, int fd, 
 	if (r)
 		errno = -r;
 	return p;
+}
+
+static int lay_held(struct region *r, uintptr_t start, size_t len, const struct vm_what *what)
+{
+	struct region_pages pages = region_pages(r);
+
+	if (start < pages.start || start > pages.end || len > pages.end - start)
+		return -EINVAL;
+	return vm_lay(start, len, what);
+}
+
+FOSTER_EXPORT int foster_private_lay(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	struct vm_what what = { prot, flags, fd, off };
+	struct region *r = region_hold(addr);
+	int err;
+
+	if (!r)
+		return -ENOENT;
+	err = lay_held(r, (uintptr_t)addr, len, &what);
+	region_drop(r);
+	return err;
 }
 
 FOSTER_EXPORT void *foster_mmap(_unused_ void *addr, size_t len, int prot, int flags, int fd,
