@@ -8,13 +8,16 @@ EXTRA_DIST += \
 	bpf/counter.bpf.c bpf/counter.h \
 	bpf/kinds.bpf.c bpf/kinds.h \
 	bpf/packets.bpf.c bpf/packets.h \
+	bpf/events.bpf.c bpf/events.h \
 	bpf/switches.bpf.c bpf/switches.h
 
 BPF_SKEL_CPPFLAGS = -I$(builddir)/bpf -I$(srcdir)/bpf
 
 if HAVE_BPF_PROGS
-bpf_skeletons = bpf/counter.skel.h bpf/kinds.skel.h bpf/packets.skel.h bpf/switches.skel.h
-bpf_objects = bpf/counter.bpf.o bpf/kinds.bpf.o bpf/packets.bpf.o bpf/switches.bpf.o
+bpf_skeletons = bpf/counter.skel.h bpf/kinds.skel.h bpf/packets.skel.h \
+	bpf/events.skel.h bpf/switches.skel.h
+bpf_objects = bpf/counter.bpf.o bpf/kinds.bpf.o bpf/packets.bpf.o \
+	bpf/events.bpf.o bpf/switches.bpf.o
 BUILT_SOURCES += $(bpf_skeletons)
 CLEANFILES += $(bpf_skeletons) $(bpf_objects)
 
@@ -31,6 +34,9 @@ bpf/kinds.bpf.o: bpf/kinds.bpf.c bpf/kinds.h
 bpf/packets.bpf.o: bpf/packets.bpf.c bpf/packets.h
 	@$(MKDIR_P) bpf
 	$(AM_V_GEN)$(bpf_compile) $(srcdir)/bpf/packets.bpf.c -o $@
+bpf/events.bpf.o: bpf/events.bpf.c bpf/events.h
+	@$(MKDIR_P) bpf
+	$(AM_V_GEN)$(bpf_compile) $(srcdir)/bpf/events.bpf.c -o $@
 bpf/switches.bpf.o: bpf/switches.bpf.c bpf/switches.h
 	@$(MKDIR_P) bpf
 	$(AM_V_GEN)$(bpf_compile) $(srcdir)/bpf/switches.bpf.c -o $@
@@ -43,6 +49,9 @@ bpf/kinds.skel.h: bpf/kinds.bpf.o
 		mv $@.tmp $@
 bpf/packets.skel.h: bpf/packets.bpf.o
 	$(AM_V_GEN)$(BPFTOOL) gen skeleton bpf/packets.bpf.o name packets_bpf >$@.tmp && \
+		mv $@.tmp $@
+bpf/events.skel.h: bpf/events.bpf.o
+	$(AM_V_GEN)$(BPFTOOL) gen skeleton bpf/events.bpf.o name events_bpf >$@.tmp && \
 		mv $@.tmp $@
 bpf/switches.skel.h: bpf/switches.bpf.o
 	$(AM_V_GEN)$(BPFTOOL) gen skeleton bpf/switches.bpf.o name switches_bpf >$@.tmp && \

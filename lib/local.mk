@@ -115,6 +115,8 @@ foster_bpf_sources = \
 	lib/bpf/nearest.c lib/bpf/nearest.h \
 	lib/bpf/path.c lib/bpf/path.h \
 	lib/bpf/reason.c lib/bpf/reason.h \
+	lib/bpf/ring.c lib/bpf/ring.h \
+	lib/bpf/ringbuf.c lib/bpf/ringbuf.h \
 	lib/bpf/section.c lib/bpf/section.h \
 	lib/bpf/shape.c lib/bpf/shape.h \
 	lib/bpf/spelling.c lib/bpf/spelling.h \

@@ -44,6 +44,10 @@ dist_man_MANS += \
 	man/foster_datasec_variable.3 \
 	man/FOSTER_ELEM.3 \
 	man/foster_elem.3 \
+	man/foster_ringbuf_next.3 \
+	man/foster_ringbuf_read.3 \
+	man/foster_ringbuf_release.3 \
+	man/foster_ringbuf_release_all.3 \
 	man/FOSTER_STRUCT.3 \
 	man/FOSTER_TYPE.3 \
 	man/foster_var.3 \

@@ -23,19 +23,20 @@ extern "C" {
 
 /**
  * foster_bpf_map - the memory of a BPF map, tracked
- * @map_fd: descriptor of an array map made with BPF_F_MMAPABLE; the maps behind .bss,
- *	.data and .rodata of a BPF program are of this kind.  Not kept; may be closed
- *	afterwards.
+ * @map_fd: descriptor of an array map made with BPF_F_MMAPABLE, as those behind .bss,
+ *	.data and .rodata of a BPF program are; or of a ring buffer.  Not kept; may be
+ *	closed afterwards.
  *
- * Maps all values: entry i begins i times the value size, rounded up to 8 bytes, after
+ * Of an array maps all values: entry i begins i times the value size, rounded up to 8 bytes, after
  * the address. Readable and writable; read-only where the map is frozen or
  * BPF_F_RDONLY_PROG (the prot of foster_info() tells). A writable mapping blocks
  * BPF_MAP_FREEZE (EBUSY) until it is released or closed. The region keeps the kernel's
- * map alive, not the descriptor.
+ * map alive, not the descriptor. Each call makes a region of its own.
  *
- * Each call makes a region of its own.
+ * Of a ring buffer maps all that the kernel shows, for foster_ringbuf_next(). The process
+ * has one such region of a map: a second call returns the same while that is there.
  *
- * Returns: the address of entry 0, page aligned; NULL on error.
+ * Returns: the address of entry 0, or of the ring, page aligned; NULL on error.
  * Errors (errno):
  *   EBADF    @map_fd is not an open descriptor
  *   EINVAL   @map_fd is not a BPF map
@@ -437,6 +438,105 @@ FOSTER_PUBLIC FOSTER_MUST_USE void *foster_at(const void *p, uint64_t offset,
 #define FOSTER_AT_(p, offset, ...)                       \
 	FOSTER_POINTER_TO_(FOSTER_FIRST_(__VA_ARGS__),   \
 			   foster_at(p, offset, FOSTER_TYPE_(__VA_ARGS__)))
+
+/*
+ * ------------------------------------------------------------------------- ring buffers
+ */
+
+/**
+ * foster_ringbuf_next - the next record of a ring buffer
+ * @p: what foster_bpf_map() returned for a map of BPF_MAP_TYPE_RINGBUF, or any pointer
+ *	into it; another record will do.
+ * @bytes: out; of the record.  May be NULL.
+ *
+ * Records come in the order in which the kernel's side reserved them, each to one caller;
+ * those that it discarded are passed over. A record is what the kernel wrote, in place:
+ * it does not change until foster_ringbuf_release(). Any number of them may be kept, as
+ * long as the ring has room for new ones; a pointer to one keeps the ring mapped.
+ *
+ * There is nothing to wait with: the map's descriptor becomes readable (poll(2),
+ * epoll(7)). While a record is kept it stays so, and the kernel's side wakes nobody
+ * unless it says BPF_RB_FORCE_WAKEUP.
+ *
+ * One process reads a ring. Where libbpf's ring_buffer reads it too, each takes away what
+ * the other has not read; the two may take turns while no record is kept here.
+ *
+ * Returns: the record, at a multiple of 8 bytes, for reading only; NULL on error.
+ * Errors (errno):
+ *   EAGAIN   no record is finished: wait
+ *   ENOENT   @p is not in the memory of a map
+ *   ENOTSUP  it is a map of another type
+ *   ESTALE   it was closed; or SIGSEGV, as for any access
+ *   EBADMSG  the positions in the ring make no sense: another process wrote there
+ * Context: any thread; not in a signal handler.
+ * Since: 0.1
+ */
+FOSTER_PUBLIC FOSTER_MUST_USE const void *foster_ringbuf_next(const void *p,
+							      size_t *bytes);
+
+/**
+ * foster_ringbuf_release - give a record back to the kernel
+ * @record: what foster_ringbuf_next() returned.
+ *
+ * In any order, from any thread. The kernel reuses the room once all older records are
+ * released too. The pointer still keeps the ring mapped, but what it points to changes.
+ *
+ * Returns: 0.
+ * Errors:
+ *   -EINVAL   @record is none, or was released already
+ *   -ENOENT   it is not in the memory of a map
+ *   -ENOTSUP  it is a map of another type
+ *   -ESTALE   it was closed; or SIGSEGV, as for any access
+ * Context: any thread; not in a signal handler.
+ * Since: 0.1
+ */
+FOSTER_PUBLIC int foster_ringbuf_release(const void *record);
+
+/**
+ * struct foster_record - a record of a ring buffer
+ * @data: at a multiple of 8 bytes, for reading only; keeps the ring mapped.
+ * @bytes: of the record.
+ */
+struct foster_record {
+	const void *data;
+	size_t bytes;
+};
+
+/**
+ * foster_ringbuf_read - the next records of a ring buffer, many at once
+ * @p: as for foster_ringbuf_next().
+ * @records: out; room for @count.
+ * @count: how many at most.
+ *
+ * As foster_ringbuf_next(), and faster: the records of one call cost as much as one of
+ * single calls.
+ *
+ * Returns: how many; 0 where none is finished.
+ * Errors:
+ *   -EINVAL  @count is less than 1
+ *   -ENOENT, -ENOTSUP, -ESTALE, -EBADMSG  as foster_ringbuf_next()
+ * Context: any thread; not in a signal handler.
+ * Since: 0.1
+ */
+FOSTER_PUBLIC FOSTER_MUST_USE FOSTER_NONNULL(2) int foster_ringbuf_read(
+	const void *p, struct foster_record *records, int count);
+
+/**
+ * foster_ringbuf_release_all - give records back to the kernel, many at once
+ * @records: of one ring, in any order; their bytes are not looked at.
+ * @count: how many.
+ *
+ * Returns: 0.
+ * Errors:
+ *   -EINVAL  one of them is none of this ring, or was released already; the others are
+ *            released; or @count is negative
+ *   -ENOENT, -ENOTSUP, -ESTALE  the first one is, as foster_ringbuf_release() says;
+ *            nothing was released
+ * Context: any thread; not in a signal handler.
+ * Since: 0.1
+ */
+FOSTER_PUBLIC FOSTER_NONNULL(1) int
+foster_ringbuf_release_all(const struct foster_record *records, int count);
 
 /*
  * ------------------------------------------------------------------------------ reasons

@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "bpf/known.h"
 #include "bpf/reason.h"
+#include "bpf/ringbuf.h"
 #include "source/private.h"
 
 /* Regions of this size and more are refused by the core; here it is a sentence. */
@@ -148,6 +149,24 @@ int map_memory(int fd, const struct bpf_map_info *info, void **ret)
 	return 0;
 }
 
+static int array_memory(int fd, const struct bpf_map_info *info, void **ret)
+{
+	int r = map_check(info);
+
+	return r < 0 ? r : map_memory(fd, info, ret);
+}
+
+/* Whose memory can be mapped at all; of the others array_memory() says so. */
+static int any_memory(int fd, const struct bpf_map_info *info, void **ret)
+{
+	switch (info->type) {
+	case BPF_MAP_TYPE_RINGBUF:
+		return ringbuf_memory(fd, info, ret);
+	default:
+		return array_memory(fd, info, ret);
+	}
+}
+
 FOSTER_EXPORT void *foster_bpf_map(int map_fd)
 {
 	struct bpf_map_info info;
@@ -155,8 +174,6 @@ FOSTER_EXPORT void *foster_bpf_map(int map_fd)
 	int r = map_describe(map_fd, &info);
 
 	if (r == 0)
-		r = map_check(&info);
-	if (r == 0)
-		r = map_memory(map_fd, &info, &p);
+		r = any_memory(map_fd, &info, &p);
 	return r < 0 ? result_null(r) : p;
 }

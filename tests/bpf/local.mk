@@ -52,6 +52,10 @@ bpf_test_programs += tests/bpf/test_element
 tests_bpf_test_element_CPPFLAGS = $(bpf_test_cppflags)
 tests_bpf_test_element_LDADD = $(bpf_test_libs)
 
+bpf_test_programs += tests/bpf/test_ring
+tests_bpf_test_ring_CPPFLAGS = $(bpf_test_cppflags)
+tests_bpf_test_ring_LDADD = $(bpf_test_libs)
+
 bpf_test_programs += tests/bpf/test_variable_bounds
 tests_bpf_test_variable_bounds_CPPFLAGS = $(bpf_test_cppflags)
 tests_bpf_test_variable_bounds_LDADD = $(bpf_test_libs)
@@ -69,6 +73,11 @@ bpf_test_programs += tests/bpf/test_bpf_program
 tests_bpf_test_bpf_program_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
 tests_bpf_test_bpf_program_LDADD = $(bpf_test_libs)
 tests/bpf/test_bpf_program-test_bpf_program.$(OBJEXT): bpf/counter.skel.h
+
+bpf_test_programs += tests/bpf/test_ringbuf
+tests_bpf_test_ringbuf_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
+tests_bpf_test_ringbuf_LDADD = $(bpf_test_libs)
+tests/bpf/test_ringbuf-test_ringbuf.$(OBJEXT): bpf/events.skel.h
 
 bpf_test_programs += tests/bpf/test_variable_program
 tests_bpf_test_variable_program_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)

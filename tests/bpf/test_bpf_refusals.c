@@ -44,7 +44,6 @@ static const struct recipe recipes[] = {
 	{ "queue", BPF_MAP_TYPE_QUEUE, 0, 8, 4, 0, true },
 	{ "stack", BPF_MAP_TYPE_STACK, 0, 8, 4, 0, true },
 	{ "devmap_hash", BPF_MAP_TYPE_DEVMAP_HASH, 4, 4, 4, 0, false },
-	{ "ringbuf", BPF_MAP_TYPE_RINGBUF, 0, 0, 1 << 16, 0, false },
 	{ "bloom_filter", BPF_MAP_TYPE_BLOOM_FILTER, 0, 8, 4, 0, false },
 	{ "user_ringbuf", BPF_MAP_TYPE_USER_RINGBUF, 0, 0, 1 << 16, 0, false },
 	{ "arena", MAP_TYPE_ARENA, 0, 0, 16, BPF_F_MMAPABLE, false },
