@@ -32,7 +32,14 @@ bench_bench_adopt_LDADD = $(bench_libs)
 
 if HAVE_BPF
 bench_programs += bench/bench_typed
+if HAVE_BPF_PROGS
+bench_programs += bench/bench_ring
+endif
 endif
 bench_bench_typed_SOURCES = bench/bench_typed.c $(bench_common)
 bench_bench_typed_CPPFLAGS = $(AM_CPPFLAGS) $(LIBBPF_CFLAGS)
 bench_bench_typed_LDADD = libfoster-bpf.la $(LIBBPF_LIBS) $(bench_libs)
+bench_bench_ring_SOURCES = bench/bench_ring.c $(bench_common)
+bench_bench_ring_CPPFLAGS = $(AM_CPPFLAGS) $(BPF_SKEL_CPPFLAGS) $(LIBBPF_CFLAGS)
+bench_bench_ring_LDADD = libfoster-bpf.la $(LIBBPF_LIBS) $(bench_libs)
+bench/bench_ring-bench_ring.$(OBJEXT): bpf/events.skel.h
