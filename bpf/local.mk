@@ -9,15 +9,18 @@ EXTRA_DIST += \
 	bpf/kinds.bpf.c bpf/kinds.h \
 	bpf/packets.bpf.c bpf/packets.h \
 	bpf/events.bpf.c bpf/events.h \
+	bpf/kconfig.bpf.c \
 	bpf/switches.bpf.c bpf/switches.h
 
 BPF_SKEL_CPPFLAGS = -I$(builddir)/bpf -I$(srcdir)/bpf
 
 if HAVE_BPF_PROGS
 bpf_skeletons = bpf/counter.skel.h bpf/kinds.skel.h bpf/packets.skel.h \
-	bpf/events.skel.h bpf/switches.skel.h
+	bpf/events.skel.h \
+	bpf/kconfig.skel.h bpf/switches.skel.h
 bpf_objects = bpf/counter.bpf.o bpf/kinds.bpf.o bpf/packets.bpf.o \
-	bpf/events.bpf.o bpf/switches.bpf.o
+	bpf/events.bpf.o \
+	bpf/kconfig.bpf.o bpf/switches.bpf.o
 BUILT_SOURCES += $(bpf_skeletons)
 CLEANFILES += $(bpf_skeletons) $(bpf_objects)
 
@@ -37,6 +40,9 @@ bpf/packets.bpf.o: bpf/packets.bpf.c bpf/packets.h
 bpf/events.bpf.o: bpf/events.bpf.c bpf/events.h
 	@$(MKDIR_P) bpf
 	$(AM_V_GEN)$(bpf_compile) $(srcdir)/bpf/events.bpf.c -o $@
+bpf/kconfig.bpf.o: bpf/kconfig.bpf.c
+	@$(MKDIR_P) bpf
+	$(AM_V_GEN)$(bpf_compile) $(srcdir)/bpf/kconfig.bpf.c -o $@
 bpf/switches.bpf.o: bpf/switches.bpf.c bpf/switches.h
 	@$(MKDIR_P) bpf
 	$(AM_V_GEN)$(bpf_compile) $(srcdir)/bpf/switches.bpf.c -o $@
@@ -52,6 +58,9 @@ bpf/packets.skel.h: bpf/packets.bpf.o
 		mv $@.tmp $@
 bpf/events.skel.h: bpf/events.bpf.o
 	$(AM_V_GEN)$(BPFTOOL) gen skeleton bpf/events.bpf.o name events_bpf >$@.tmp && \
+		mv $@.tmp $@
+bpf/kconfig.skel.h: bpf/kconfig.bpf.o
+	$(AM_V_GEN)$(BPFTOOL) gen skeleton bpf/kconfig.bpf.o name kconfig_bpf >$@.tmp && \
 		mv $@.tmp $@
 bpf/switches.skel.h: bpf/switches.bpf.o
 	$(AM_V_GEN)$(BPFTOOL) gen skeleton bpf/switches.bpf.o name switches_bpf >$@.tmp && \

@@ -36,7 +36,9 @@ dist_man_MANS += \
 	man/foster_bpf.7 \
 	man/foster_bpf_map.3 \
 	man/foster_bpf_map_info.3 \
+	man/foster_bpf_skeleton.3 \
 	man/foster_bpf_strerror.3 \
+	man/foster_bpf_subskeleton.3 \
 	man/foster_datasec.3 \
 	man/foster_datasec_find.3 \
 	man/foster_datasec_info.3 \

@@ -16,6 +16,8 @@
 #include <foster/type.h>
 
 struct bpf_map;
+struct bpf_object_skeleton;
+struct bpf_object_subskeleton;
 
 #ifdef __cplusplus
 extern "C" {
@@ -438,6 +440,52 @@ FOSTER_PUBLIC FOSTER_MUST_USE void *foster_at(const void *p, uint64_t offset,
 #define FOSTER_AT_(p, offset, ...)                       \
 	FOSTER_POINTER_TO_(FOSTER_FIRST_(__VA_ARGS__),   \
 			   foster_at(p, offset, FOSTER_TYPE_(__VA_ARGS__)))
+
+/*
+ * ---------------------------------------------------------------------------- skeletons
+ */
+
+/**
+ * foster_bpf_skeleton - let pointers into a skeleton's data outlive it
+ * @s: skel->skeleton of a skeleton of libbpf; after __load().
+ *
+ * Each data pointer of the skeleton (skel->bss, skel->data, ...) becomes a pointer to
+ * tracked memory of the same map, as foster_bpf_map() maps it. From then on any pointer
+ * into them, &skel->bss->hits, may be kept as long as you like, also after __destroy().
+ * Where libbpf shows memory that is not the map's (maps that are reused or pinned), the
+ * new pointers are right. Pointers that were taken before are libbpf's, and end with it.
+ *
+ * What cannot be mapped keeps the pointer that it has: .kconfig (where libbpf maps it, it
+ * is tracked too), struct_ops, and arenas, for which foster_arena() is. .rodata is
+ * for reading only, as before.
+ *
+ * Called again it changes nothing more.
+ *
+ * Returns: 0; on error no pointer was changed.
+ * Errors:
+ *   -EINVAL    @s is NULL, or of no libbpf that is known
+ *   -EBADF     it was not loaded
+ *   -EMSGSIZE  a map that is reused is smaller than the program's section
+ *   those of foster_bpf_map()
+ * Context: as foster_mmap(); no other thread uses the skeleton meanwhile.
+ * Since: 0.1
+ */
+FOSTER_PUBLIC int foster_bpf_skeleton(struct bpf_object_skeleton *s);
+
+/**
+ * foster_bpf_subskeleton - the same for a subskeleton
+ * @s: skel->subskeleton, when the object that it is of has been loaded.
+ *
+ * Each pointer to a variable becomes one into tracked memory.
+ *
+ * Returns: 0; on error no pointer was changed.
+ * Errors:
+ *   -EADDRNOTAVAIL  a pointer is not into what libbpf has of the map
+ *   those of foster_bpf_skeleton()
+ * Context: as foster_bpf_skeleton().
+ * Since: 0.1
+ */
+FOSTER_PUBLIC int foster_bpf_subskeleton(struct bpf_object_subskeleton *s);
 
 /*
  * ------------------------------------------------------------------------- ring buffers

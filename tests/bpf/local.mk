@@ -79,6 +79,11 @@ tests_bpf_test_ringbuf_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
 tests_bpf_test_ringbuf_LDADD = $(bpf_test_libs)
 tests/bpf/test_ringbuf-test_ringbuf.$(OBJEXT): bpf/events.skel.h
 
+bpf_test_programs += tests/bpf/test_skeleton
+tests_bpf_test_skeleton_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
+tests_bpf_test_skeleton_LDADD = $(bpf_test_libs)
+tests/bpf/test_skeleton-test_skeleton.$(OBJEXT): bpf/counter.skel.h bpf/kconfig.skel.h
+
 bpf_test_programs += tests/bpf/test_variable_program
 tests_bpf_test_variable_program_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
 tests_bpf_test_variable_program_LDADD = $(bpf_test_libs)
