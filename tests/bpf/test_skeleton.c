@@ -211,12 +211,13 @@ static void enter_bpffs(void)
 	char at[] = "/tmp/foster-XXXXXX";
 
 	assert_non_null(mkdtemp(at));
-	if (unshare(CLONE_NEWNS) < 0 || mount("none", at, "bpf", 0, NULL) < 0) {
+	if (unshare(CLONE_NEWNS) < 0 ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", at, "bpf", 0, NULL) < 0) {
 		rmdir(at);
 		test_skip("no BPF file system can be mounted: %s", strerror(errno));
 	}
 	assert_int_equal(chdir(at), 0);
-	assert_int_equal(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
 	assert_int_equal(umount2(at, MNT_DETACH), 0);
 	rmdir(at);
 }
