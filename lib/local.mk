@@ -119,6 +119,7 @@ foster_bpf_sources = \
 	lib/bpf/ringbuf.c lib/bpf/ringbuf.h \
 	lib/bpf/section.c lib/bpf/section.h \
 	lib/bpf/shape.c lib/bpf/shape.h \
+	lib/bpf/single.c lib/bpf/single.h \
 	lib/bpf/skeleton.c \
 	lib/bpf/spelling.c lib/bpf/spelling.h \
 	lib/bpf/types.c lib/bpf/types.h \

@@ -5,145 +5,26 @@
 #include <fcntl.h>
 #include <foster/bpf.h>
 #include <linux/bpf.h>
-#include <pthread.h>
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/check.h"
 #include "base/result.h"
 #include "bpf/known.h"
 #include "bpf/map.h"
 #include "bpf/reason.h"
 #include "bpf/ring.h"
+#include "bpf/single.h"
 #include "source/private.h"
 
 /* Newer than the headers that may be installed: old records go, read or not. */
 #define RB_OVERWRITE (1u << 19)
 
-/*
- * A ring, for as long as its region is there.  Nobody tells when that goes: rings of
- * regions that are gone are freed when the next is made.
- */
 struct ringbuf {
-	struct ringbuf *next;
-	uint64_t region;
-	uint32_t map_id;
-	size_t len;
+	struct single single;
 	struct ring ring;
 };
-
-/*
- * Guards the list.  Nothing of ours nests in it; what is called with it held takes no
- * lock.  fork waits for it.
- */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct ringbuf *rings;
-static bool fork_waits;
-
-/* Goes up with each change of the list; what a thread remembers of the list is of one number. */
-static _Atomic uint64_t epoch = 1;
-
-static void acquire(void)
-{
-	pthread_mutex_lock(&lock);
-}
-
-static void release(void)
-{
-	pthread_mutex_unlock(&lock);
-}
-
-static void wait_in_fork(void)
-{
-	if (!fork_waits)
-		fork_waits = pthread_atfork(acquire, release, release) == 0;
-}
-
-/* ------------------------------------------------------------------------------ list */
-
-static void *base_of(const struct ringbuf *rb)
-{
-	return (void *)reveal(rb->ring.base);
-}
-
-static void ringbuf_free(struct ringbuf *rb)
-{
-	if (!rb)
-		return;
-	ring_done(&rb->ring);
-	free(rb);
-}
-
-/* Its region, also a closed one whose addresses are still reserved. */
-static bool is_there(const struct ringbuf *rb, struct foster_info *info)
-{
-	return foster_info(base_of(rb), info) == 0 && info->id == rb->region;
-}
-
-static void drop_gone(void)
-{
-	struct ringbuf **link = &rings;
-
-	while (*link) {
-		struct foster_info info = FOSTER_INFO_INIT;
-		struct ringbuf *rb = *link;
-
-		if (is_there(rb, &info)) {
-			link = &rb->next;
-			continue;
-		}
-		*link = rb->next;
-		ringbuf_free(rb);
-	}
-}
-
-/*
- * The region of the map, pinned so that it stays until the caller has its address; NULL:
- * none, or it was closed.
- */
-static void *find_map(uint32_t map_id)
-{
-	for (const struct ringbuf *rb = rings; rb; rb = rb->next) {
-		struct foster_info info = FOSTER_INFO_INIT;
-
-		if (rb->map_id != map_id || foster_pin(base_of(rb)) < 0)
-			continue;
-		if (is_there(rb, &info))
-			return base_of(rb);
-		(void)foster_unpin(base_of(rb));
-	}
-	return NULL;
-}
-
-static void *find_mapped(uint32_t map_id)
-{
-	void *p;
-
-	acquire();
-	p = find_map(map_id);
-	release();
-	return p;
-}
-
-/* Adds the ring, unless the map was mapped meanwhile: then that one's base, pinned. */
-static void *add(struct ringbuf *rb)
-{
-	void *other;
-
-	acquire();
-	wait_in_fork();
-	other = find_map(rb->map_id);
-	if (!other) {
-		drop_gone();
-		rb->next = rings;
-		rings = rb;
-		atomic_fetch_add(&epoch, 1);
-	}
-	release();
-	return other;
-}
 
 /* -------------------------------------------------------------------------- mapping */
 
@@ -188,43 +69,55 @@ static int map_pages(int fd, const struct bpf_map_info *info, void **ret)
 	return 0;
 }
 
-static struct ringbuf *ringbuf_new(const struct bpf_map_info *info, void *base)
+static void ringbuf_free(struct single *single)
 {
-	struct foster_info region = FOSTER_INFO_INIT;
-	struct ringbuf *rb = calloc(1, sizeof(*rb));
+	struct ringbuf *rb = (struct ringbuf *)single;
 
-	if (!rb || foster_info(base, &region) < 0 ||
-	    ring_init(&rb->ring, base, info->max_entries) < 0) {
-		ringbuf_free(rb);
-		return NULL;
-	}
-	rb->region = region.id;
-	rb->len = region.len;
-	rb->map_id = info->id;
-	return rb;
+	_Static_assert(offsetof(struct ringbuf, single) == 0, "one is the other");
+	if (!rb)
+		return;
+	ring_done(&rb->ring);
+	free(rb);
 }
 
-/* The memory is there: it becomes known, as that of a map and as a ring. */
+static struct ringbuf *ringbuf_new(const void *base, size_t size)
+{
+	struct ringbuf *rb = calloc(1, sizeof(*rb));
+
+	if (!rb)
+		return NULL;
+	rb->single.free = ringbuf_free;
+	if (ring_init(&rb->ring, base, size) == 0)
+		return rb;
+	ringbuf_free(&rb->single);
+	return NULL;
+}
+
+/*
+ * The memory is there: it becomes known, as that of a map and as a ring. 1: another
+ * thread was faster, and its memory is pinned.
+ */
 static int introduce(const struct bpf_map_info *info, void **p)
 {
 	struct known *known = known_new(info);
-	struct ringbuf *rb = ringbuf_new(info, *p);
+	struct ringbuf *rb = ringbuf_new(*p, info->max_entries);
 	void *other;
 
 	if (!known || !rb) {
 		known_free(known);
-		ringbuf_free(rb);
+		if (rb)
+			ringbuf_free(&rb->single);
 		(void)foster_close(*p);
 		return reason_set(ENOMEM, "no memory for ring buffer \"%s\"", info->name);
 	}
 	known_add(known, *p);
-	other = add(rb);
-	if (other) {
-		ringbuf_free(rb);
-		(void)foster_close(*p);
-		*p = other;
-	}
-	return other ? 1 : 0;
+	other = single_add(&rb->single, info->id, *p);
+	if (!other)
+		return 0;
+	ringbuf_free(&rb->single);
+	(void)foster_close(*p);
+	*p = other;
+	return 1;
 }
 
 static int map_anew(int fd, const struct bpf_map_info *info, void **ret)
@@ -238,14 +131,14 @@ static int map_anew(int fd, const struct bpf_map_info *info, void **ret)
 
 int ringbuf_memory(int fd, const struct bpf_map_info *info, void **ret)
 {
-	void *p = find_mapped(info->id);
+	void *p = single_find(info->id);
 	int r = p ? 1 : map_anew(fd, info, &p);
 
 	if (r < 0)
 		return r;
 	*ret = p;
 	if (r > 0)
-		(void)foster_unpin(p);
+		single_have(p);
 	return 0;
 }
 
@@ -257,39 +150,28 @@ int ringbuf_memory(int fd, const struct bpf_map_info *info, void **ret)
  * same addresses got it after that was added to the list.
  */
 static __thread struct {
-	uint64_t epoch;
+	uint64_t list;
 	hidden_addr base;
 	size_t len;
 	struct ring *ring;
 } last;
 
-static struct ring *find_ring(uint64_t region, uint64_t *now)
-{
-	struct ring *ring = NULL;
-
-	acquire();
-	for (struct ringbuf *rb = rings; rb && !ring; rb = rb->next)
-		if (rb->region == region)
-			ring = &rb->ring;
-	*now = atomic_load(&epoch);
-	release();
-	return ring;
-}
-
 static int look_up(const void *p, struct ring **ret)
 {
 	struct known_map map;
+	struct single *single;
 	int r = known_find(p, &map);
 	uint64_t now;
 
 	if (r < 0)
 		return r;
-	*ret = find_ring(map.region, &now);
-	if (!*ret)
+	single = single_of(map.region, &now);
+	if (!single || single->free != ringbuf_free)
 		return reason_set(ENOTSUP,
 				  "map \"%s\" is of type %s (%u), not a ring buffer",
 				  map.name, map_type_name(map.map_type), map.map_type);
-	last.epoch = now;
+	*ret = &((struct ringbuf *)single)->ring;
+	last.list = now;
 	last.base = hide((uintptr_t)map.base);
 	last.len = ring_bytes((*ret)->size);
 	last.ring = *ret;
@@ -298,8 +180,7 @@ static int look_up(const void *p, struct ring **ret)
 
 static int ring_of(const void *p, struct ring **ret)
 {
-	if ((uintptr_t)p - reveal(last.base) >= last.len ||
-	    last.epoch != atomic_load_explicit(&epoch, memory_order_acquire))
+	if ((uintptr_t)p - reveal(last.base) >= last.len || last.list != single_now())
 		return look_up(p, ret);
 	*ret = last.ring;
 	return 0;
