@@ -292,6 +292,71 @@ int vm_map_apart(size_t len, size_t align, const struct vm_what *what, uintptr_t
 	return 0;
 }
 
+#define BOUNDARY ((uintptr_t)4 << 30)
+#define PLACES 8 /* that other threads may take before us */
+
+/* 0, or the errno of mmap(2); -EEXIST: something is there. */
+static int map_free(uintptr_t addr, size_t len, const struct vm_what *what)
+{
+	uintptr_t at = (uintptr_t)mmap((void *)addr, len, what->prot,
+				       what->flags | MAP_FIXED_NOREPLACE, what->fd, what->off);
+
+	if (at == (uintptr_t)MAP_FAILED)
+		return -errno;
+	if (at == addr)
+		return 0;
+	/* A kernel before 4.17 takes the address for a wish. */
+	(void)munmap((void *)at, len);
+	return -EEXIST;
+}
+
+static int map_between(size_t len, const struct vm_what *what, struct vm_place *place)
+{
+	const struct vm_what nothing = { PROT_NONE, FORBIDDEN_FLAGS, -1, 0 };
+	const size_t page = vm_page_size();
+	int err = map_free(place->addr, len, what);
+
+	if (err)
+		return err;
+	place->before = map_free(place->addr - page, page, &nothing) ? 0 : page;
+	place->behind = map_free(place->addr + len, page, &nothing) ? 0 : page;
+	return 0;
+}
+
+/* An address where as much is free now. */
+static int find_free(size_t len, uintptr_t *addr)
+{
+	const size_t page = vm_page_size(), room = 2 * len + 2 * page;
+	uintptr_t base;
+
+	if (room < len)
+		return -ENOMEM;
+	base = (uintptr_t)mmap(NULL, room, PROT_NONE, FORBIDDEN_FLAGS, -1, 0);
+	if (base == (uintptr_t)MAP_FAILED)
+		return -errno;
+	(void)munmap((void *)base, room);
+	*addr = base + page;
+	if (*addr / BOUNDARY != (*addr + len - 1) / BOUNDARY)
+		*addr = (*addr + len - 1) / BOUNDARY * BOUNDARY;
+	return 0;
+}
+
+int vm_map_at(size_t len, const struct vm_what *what, struct vm_place *place)
+{
+	int err = -EEXIST;
+
+	if (place->addr)
+		return map_between(len, what, place);
+	for (int i = 0; err == -EEXIST && i < PLACES; i++) {
+		err = find_free(len, &place->addr);
+		if (!err)
+			err = map_between(len, what, place);
+	}
+	if (err)
+		place->addr = 0;
+	return err;
+}
+
 bool vm_is_mapped(uintptr_t start, uintptr_t end)
 {
 	unsigned char in[512];

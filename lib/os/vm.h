@@ -82,6 +82,25 @@ int vm_make_ordinary(uintptr_t addr, size_t len) _must_check_;
 int vm_map_apart(size_t len, size_t align, const struct vm_what *what, uintptr_t *addr)
 	_must_check_ _nonnull_all_;
 
+/*
+ * Where a mapping is, and bytes of inaccessible memory before and behind it: a page each,
+ * where there was room, so that its neighbours do not begin or end where it does.
+ */
+struct vm_place {
+	uintptr_t addr;
+	size_t before;
+	size_t behind;
+};
+
+/*
+ * Maps len bytes at place->addr, where nothing may be (-EEXIST); or, where that is 0,
+ * anywhere, without crossing a boundary of 4 GiB (a BPF arena must not).  For mappings
+ * that cannot be moved: the kernel is asked once, for the final place.  0 or the errno of
+ * mmap(2).
+ */
+int vm_map_at(size_t len, const struct vm_what *what, struct vm_place *place)
+	_must_check_ _nonnull_all_;
+
 /* Is all of [start, end) mapped?  Any alignment. */
 bool vm_is_mapped(uintptr_t start, uintptr_t end) _must_check_;
 

@@ -2,6 +2,9 @@
 /* Adoption: memory of any address and length, tracked where it is. */
 #include <errno.h>
 #include <foster/foster.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "base/result.h"
 #include "gc/gc.h"
@@ -116,6 +119,62 @@ FOSTER_EXPORT int foster_private_adopt(void *addr, size_t len, foster_release_fn
 	};
 
 	return adopt((uintptr_t)addr, len, &facts);
+}
+
+/* What we have mapped there ourselves. */
+static int enter_mapped(const struct vm_place *place, struct region_facts *facts)
+{
+	uint32_t number;
+	int err = place_enter(place->addr - place->before, place->before + facts->len + place->behind,
+			      &number);
+
+	if (err)
+		return err == -EEXIST ? -ENOMEM : err;
+	facts->delta = place->before;
+	facts->identity = identity_of(place->addr);
+	region_born(number, facts);
+	reaper_notice();
+	if (pace_note(facts->len))
+		reaper_ring();
+	return 0;
+}
+
+FOSTER_EXPORT int foster_private_map_at(void *addr, size_t len, int prot, int fd, unsigned int source,
+					void **ret)
+{
+	const struct vm_what what = { .prot = prot, .flags = MAP_SHARED, .fd = fd };
+	struct region_facts facts = { .len = len, .source = source, .prot = prot };
+	struct vm_place place = { .addr = (uintptr_t)addr };
+	int err = core_ready();
+
+	if (!err)
+		err = vm_map_at(len, &what, &place);
+	if (err)
+		return err;
+	stacks_note();
+	*ret = (void *)place.addr;
+	err = enter_mapped(&place, &facts);
+	if (err)
+		(void)!vm_unmap(place.addr - place.before, place.before + len + place.behind);
+	return err;
+}
+
+FOSTER_EXPORT void foster_private_forbid(void *addr, size_t len)
+{
+	(void)!vm_forbid((uintptr_t)addr, len);
+}
+
+FOSTER_EXPORT bool foster_private_is_of(const void *addr, size_t len, int fd)
+{
+	struct maps_entry entry;
+	struct stat st;
+	int err = maps_at((uintptr_t)addr, &entry);
+
+	if (err == -ENOSYS)
+		return vm_is_mapped((uintptr_t)addr, (uintptr_t)addr + len);
+	return !err && fstat(fd, &st) == 0 && entry.start == (uintptr_t)addr &&
+	       entry.end - entry.start == len && entry.inode == st.st_ino &&
+	       entry.device == ((uint64_t)major(st.st_dev) << 32 | minor(st.st_dev));
 }
 
 FOSTER_EXPORT void *foster_adopt(void *addr, size_t len, foster_release_fn *release, void *arg)

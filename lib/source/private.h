@@ -7,6 +7,7 @@
 #define FOSTER_SOURCE_PRIVATE_H
 
 #include <foster/foster.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -26,5 +27,21 @@ int foster_private_lay(void *addr, size_t len, int prot, int flags, int fd, off_
 /* foster_adopt() of another enum foster_source: 0 or a negative errno. */
 int foster_private_adopt(void *addr, size_t len, foster_release_fn *release, void *arg,
 			 unsigned int source) _must_check_;
+
+/*
+ * Maps len bytes of fd at addr, where nothing may be (-EEXIST), or where the kernel wants them (NULL),
+ * and adopts them; they are unmapped when no pointer is left.  0 or a negative errno.
+ */
+int foster_private_map_at(void *addr, size_t len, int prot, int fd, unsigned int source, void **ret)
+	_must_check_;
+
+/*
+ * Is [addr, addr + len) one mapping, of the same file as fd?  Of anonymous inodes all have the same.
+ * Where the kernel does not tell, whatever is mapped there will do.
+ */
+bool foster_private_is_of(const void *addr, size_t len, int fd) _must_check_;
+
+/* Lays inaccessible memory over whole pages that are no region.  Best effort. */
+void foster_private_forbid(void *addr, size_t len);
 
 #endif
