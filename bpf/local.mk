@@ -10,6 +10,7 @@ EXTRA_DIST += \
 	bpf/packets.bpf.c bpf/packets.h \
 	bpf/events.bpf.c bpf/events.h \
 	bpf/kconfig.bpf.c \
+	bpf/list.bpf.c bpf/list.h \
 	bpf/switches.bpf.c bpf/switches.h
 
 BPF_SKEL_CPPFLAGS = -I$(builddir)/bpf -I$(srcdir)/bpf
@@ -17,10 +18,12 @@ BPF_SKEL_CPPFLAGS = -I$(builddir)/bpf -I$(srcdir)/bpf
 if HAVE_BPF_PROGS
 bpf_skeletons = bpf/counter.skel.h bpf/kinds.skel.h bpf/packets.skel.h \
 	bpf/events.skel.h \
-	bpf/kconfig.skel.h bpf/switches.skel.h
+	bpf/kconfig.skel.h \
+	bpf/list.skel.h bpf/switches.skel.h
 bpf_objects = bpf/counter.bpf.o bpf/kinds.bpf.o bpf/packets.bpf.o \
 	bpf/events.bpf.o \
-	bpf/kconfig.bpf.o bpf/switches.bpf.o
+	bpf/kconfig.bpf.o \
+	bpf/list.bpf.o bpf/switches.bpf.o
 BUILT_SOURCES += $(bpf_skeletons)
 CLEANFILES += $(bpf_skeletons) $(bpf_objects)
 
@@ -43,6 +46,9 @@ bpf/events.bpf.o: bpf/events.bpf.c bpf/events.h
 bpf/kconfig.bpf.o: bpf/kconfig.bpf.c
 	@$(MKDIR_P) bpf
 	$(AM_V_GEN)$(bpf_compile) $(srcdir)/bpf/kconfig.bpf.c -o $@
+bpf/list.bpf.o: bpf/list.bpf.c bpf/list.h
+	@$(MKDIR_P) bpf
+	$(AM_V_GEN)$(bpf_compile) $(srcdir)/bpf/list.bpf.c -o $@
 bpf/switches.bpf.o: bpf/switches.bpf.c bpf/switches.h
 	@$(MKDIR_P) bpf
 	$(AM_V_GEN)$(bpf_compile) $(srcdir)/bpf/switches.bpf.c -o $@
@@ -61,6 +67,9 @@ bpf/events.skel.h: bpf/events.bpf.o
 		mv $@.tmp $@
 bpf/kconfig.skel.h: bpf/kconfig.bpf.o
 	$(AM_V_GEN)$(BPFTOOL) gen skeleton bpf/kconfig.bpf.o name kconfig_bpf >$@.tmp && \
+		mv $@.tmp $@
+bpf/list.skel.h: bpf/list.bpf.o
+	$(AM_V_GEN)$(BPFTOOL) gen skeleton bpf/list.bpf.o name list_bpf >$@.tmp && \
 		mv $@.tmp $@
 bpf/switches.skel.h: bpf/switches.bpf.o
 	$(AM_V_GEN)$(BPFTOOL) gen skeleton bpf/switches.bpf.o name switches_bpf >$@.tmp && \

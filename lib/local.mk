@@ -105,6 +105,7 @@ foster_boehm_sources = \
 	lib/gc/sections.c lib/gc/sections.h
 foster_null_sources = lib/gc/null.c lib/gc/null.h
 foster_bpf_sources = \
+	lib/bpf/arena.c lib/bpf/arena.h \
 	lib/bpf/datasec.c \
 	lib/bpf/element.c \
 	lib/bpf/kernel_btf.c lib/bpf/kernel_btf.h \
@@ -113,6 +114,7 @@ foster_bpf_sources = \
 	lib/bpf/match.c lib/bpf/match.h \
 	lib/bpf/names.c lib/bpf/names.h \
 	lib/bpf/nearest.c lib/bpf/nearest.h \
+	lib/bpf/object.c lib/bpf/object.h \
 	lib/bpf/path.c lib/bpf/path.h \
 	lib/bpf/reason.c lib/bpf/reason.h \
 	lib/bpf/ring.c lib/bpf/ring.h \

@@ -28,6 +28,8 @@ dist_man_MANS += \
 
 if HAVE_BPF
 dist_man_MANS += \
+	man/foster_arena.3 \
+	man/foster_arena_at.3 \
 	man/foster_array.3 \
 	man/FOSTER_ARRAY.3 \
 	man/FOSTER_AT.3 \
@@ -36,6 +38,7 @@ dist_man_MANS += \
 	man/foster_bpf.7 \
 	man/foster_bpf_map.3 \
 	man/foster_bpf_map_info.3 \
+	man/foster_bpf_object_close.3 \
 	man/foster_bpf_skeleton.3 \
 	man/foster_bpf_strerror.3 \
 	man/foster_bpf_subskeleton.3 \

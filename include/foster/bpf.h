@@ -16,6 +16,7 @@
 #include <foster/type.h>
 
 struct bpf_map;
+struct bpf_object;
 struct bpf_object_skeleton;
 struct bpf_object_subskeleton;
 
@@ -26,8 +27,8 @@ extern "C" {
 /**
  * foster_bpf_map - the memory of a BPF map, tracked
  * @map_fd: descriptor of an array map made with BPF_F_MMAPABLE, as those behind .bss,
- *	.data and .rodata of a BPF program are; or of a ring buffer.  Not kept; may be
- *	closed afterwards.
+ *	.data and .rodata of a BPF program are; of a ring buffer, or of an arena.  Not
+ *	kept; may be closed afterwards.
  *
  * Of an array maps all values: entry i begins i times the value size, rounded up to 8 bytes, after
  * the address. Readable and writable; read-only where the map is frozen or
@@ -36,9 +37,11 @@ extern "C" {
  * map alive, not the descriptor. Each call makes a region of its own.
  *
  * Of a ring buffer maps all that the kernel shows, for foster_ringbuf_next(). The process
- * has one such region of a map: a second call returns the same while that is there.
+ * has one such region of a map: a second call returns the same while that is there. Of an
+ * arena: foster_arena_at(), with NULL.
  *
- * Returns: the address of entry 0, or of the ring, page aligned; NULL on error.
+ * Returns: the address of entry 0, of the ring or of the arena, page aligned; NULL on
+ * error.
  * Errors (errno):
  *   EBADF    @map_fd is not an open descriptor
  *   EINVAL   @map_fd is not a BPF map
@@ -48,7 +51,7 @@ extern "C" {
  *   EACCES   the descriptor was opened for reading only or for writing only; the kernel
  *            maps neither
  *   ENOMEM   no memory
- *   those of foster_mmap()
+ *   those of foster_mmap(); of an arena those of foster_arena_at()
  * Context: as foster_mmap().
  * Since: 0.1
  */
@@ -486,6 +489,83 @@ FOSTER_PUBLIC int foster_bpf_skeleton(struct bpf_object_skeleton *s);
  * Since: 0.1
  */
 FOSTER_PUBLIC int foster_bpf_subskeleton(struct bpf_object_subskeleton *s);
+
+/*
+ * ------------------------------------------------------------------------------ arenas
+ */
+
+/**
+ * foster_arena - an arena of libbpf, tracked
+ * @map: a map of BPF_MAP_TYPE_ARENA; after load.
+ *
+ * What libbpf (from 1.4 on) has mapped is adopted where it is. It is still libbpf's to
+ * unmap, when the object is closed: close it with foster_bpf_object_close(). With a
+ * libbpf that knows no arenas it is mapped as foster_arena_at() does.
+ *
+ * foster never reads an arena: to touch a page allocates it. Pointers that lie in an arena
+ * keep nothing. It is tracked as a whole; foster_munmap() of a part fails. The child of
+ * fork(2) does not have it.
+ *
+ * Returns: the address of the arena; the same each time. NULL on error.
+ * Errors (errno):
+ *   EINVAL   @map is NULL
+ *   EBADF    the map is not in the kernel yet
+ *   ENOTSUP  a map of another type, or a libbpf that is not known
+ *   those of foster_arena_at()
+ * Context: as foster_mmap().
+ * Since: 0.1
+ */
+FOSTER_PUBLIC FOSTER_MUST_USE void *foster_arena(const struct bpf_map *map);
+
+/**
+ * foster_arena_at - an arena by its descriptor, tracked
+ * @map_fd: descriptor of the map; may be closed afterwards.  Not kept.
+ * @addr: where it belongs; NULL: as the kernel says.
+ *
+ * An arena belongs to one address, in all processes: that which it was made with
+ * (map_extra), or else that of its first mapping, which the kernel does not tell. Where
+ * it is not mapped in this process it is mapped there; an arena without an address gets
+ * one. Where somebody has mapped it, that mapping is adopted, and stays when no pointer
+ * is left.
+ *
+ * foster_bpf_map() of an arena is this with NULL.
+ *
+ * Returns: the address of the arena; the same each time. NULL on error.
+ * Errors (errno):
+ *   EADDRNOTAVAIL  it does not belong at @addr; or @addr is NULL, and nobody says where
+ *   EADDRINUSE     something else is mapped where it belongs
+ *   EBUSY          a region that is no arena lies there
+ *   ENOTSUP        a map of another type
+ *   EBADF, EINVAL  as foster_bpf_map()
+ *   any of mmap(2) and foster_adopt()
+ * Context: as foster_mmap().
+ * Since: 0.1
+ */
+FOSTER_PUBLIC FOSTER_MUST_USE void *foster_arena_at(int map_fd, void *addr);
+
+/**
+ * foster_bpf_object_close - close an object of libbpf when nobody points to its memory
+ * @object: as for bpf_object__close(); no longer the caller's. NULL does nothing.
+ *
+ * libbpf (from 1.4 on) has mapped the object's arenas, and unmaps them when it is closed.
+ * This waits until no pointer to them is left, and then calls bpf_object__close(), on
+ * foster's thread. Pointers of libbpf do not count. Programs stay loaded until then.
+ *
+ * Data sections that libbpf has mapped are taken away at once, as by bpf_object__close():
+ * foster_bpf_skeleton() first makes pointers into them that stay.
+ *
+ * Of a skeleton: foster_bpf_object_close(skel->obj), then skel->obj = NULL, then
+ * __destroy().
+ *
+ * Returns: 1 if it is to be closed later; 0 if it was closed at once.
+ * Errors: the object is still the caller's, and open.
+ *   -ENOMEM   no memory
+ *   -ENOTSUP  a libbpf that is not known
+ *   any of foster_adopt()
+ * Context: any thread; not in a signal handler.
+ * Since: 0.1
+ */
+FOSTER_PUBLIC int foster_bpf_object_close(struct bpf_object *object);
 
 /*
  * ------------------------------------------------------------------------- ring buffers

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "base/result.h"
+#include "bpf/arena.h"
 #include "bpf/known.h"
 #include "bpf/reason.h"
 #include "bpf/ringbuf.h"
@@ -19,9 +20,6 @@
 
 /* Regions of this size and more are refused by the core; here it is a sentence. */
 #define TOO_LONG (UINT64_C(1) << 30)
-
-/* Newer than the libbpf that may be installed. */
-#define MAP_TYPE_ARENA 33
 
 const char *map_type_name(unsigned int type)
 {
@@ -162,6 +160,8 @@ static int any_memory(int fd, const struct bpf_map_info *info, void **ret)
 	switch (info->type) {
 	case BPF_MAP_TYPE_RINGBUF:
 		return ringbuf_memory(fd, info, ret);
+	case MAP_TYPE_ARENA:
+		return arena_memory(fd, info, NULL, ret);
 	default:
 		return array_memory(fd, info, ret);
 	}

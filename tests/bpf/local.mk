@@ -21,6 +21,10 @@ libtest_bpf_la_SOURCES = \
 	tests/bpf/support_btf.h
 libtest_bpf_la_CPPFLAGS = $(bpf_test_cppflags)
 
+bpf_test_programs += tests/bpf/test_arena
+tests_bpf_test_arena_CPPFLAGS = $(bpf_test_cppflags)
+tests_bpf_test_arena_LDADD = $(bpf_test_libs)
+
 bpf_test_programs += tests/bpf/test_bpf_map
 tests_bpf_test_bpf_map_CPPFLAGS = $(bpf_test_cppflags)
 tests_bpf_test_bpf_map_LDADD = $(bpf_test_libs)
@@ -73,6 +77,11 @@ bpf_test_programs += tests/bpf/test_bpf_program
 tests_bpf_test_bpf_program_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
 tests_bpf_test_bpf_program_LDADD = $(bpf_test_libs)
 tests/bpf/test_bpf_program-test_bpf_program.$(OBJEXT): bpf/counter.skel.h
+
+bpf_test_programs += tests/bpf/test_object
+tests_bpf_test_object_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
+tests_bpf_test_object_LDADD = $(bpf_test_libs)
+tests/bpf/test_object-test_object.$(OBJEXT): bpf/counter.skel.h bpf/list.skel.h
 
 bpf_test_programs += tests/bpf/test_ringbuf
 tests_bpf_test_ringbuf_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)

@@ -15,7 +15,6 @@
 /* ----------------------------------------------------------------- other kinds of map */
 
 /* The type is newer than the headers of some systems. */
-#define MAP_TYPE_ARENA 33
 
 struct recipe {
 	const char *name; /* as the reason gives it */
@@ -46,7 +45,6 @@ static const struct recipe recipes[] = {
 	{ "devmap_hash", BPF_MAP_TYPE_DEVMAP_HASH, 4, 4, 4, 0, false },
 	{ "bloom_filter", BPF_MAP_TYPE_BLOOM_FILTER, 0, 8, 4, 0, false },
 	{ "user_ringbuf", BPF_MAP_TYPE_USER_RINGBUF, 0, 0, 1 << 16, 0, false },
-	{ "arena", MAP_TYPE_ARENA, 0, 0, 16, BPF_F_MMAPABLE, false },
 };
 
 static int make(const struct recipe *recipe)
