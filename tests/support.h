@@ -162,6 +162,11 @@ struct maps_line {
 bool maps_line_of(struct hidden address, struct maps_line *line);
 
 /* Lines in /proc/self/maps; those of an inode; those whose name contains the text. */
+/*
+ * Pages of the huge page pool, which is made larger for them where root may; MAP_FAILED: there
+ * are none.
+ */
+void *map_huge_pages(size_t bytes);
 size_t maps_count(void);
 size_t maps_count_inode(uint64_t inode);
 size_t maps_count_named(const char *text);

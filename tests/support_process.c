@@ -253,3 +253,42 @@ uint64_t inode_of(int fd)
 	assert_int_equal(fstat(fd, &st), 0);
 	return st.st_ino;
 }
+
+/* --------------------------------------------------------------------- huge pages */
+
+#define HUGE_POOL "/proc/sys/vm/nr_hugepages"
+
+/* Sets it, and returns what it was; -1: it cannot be. */
+static long set_huge_pool(long pages)
+{
+	FILE *f = fopen(HUGE_POOL, "r+");
+	long before = -1;
+
+	if (!f)
+		return -1;
+	if (fscanf(f, "%ld", &before) == 1 && pages >= 0) {
+		rewind(f);
+		fprintf(f, "%ld", pages);
+	}
+	if (fclose(f))
+		before = -1;
+	return before;
+}
+
+void *map_huge_pages(size_t bytes)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+	long before;
+
+	if (p != MAP_FAILED)
+		return p;
+	before = set_huge_pool(-1);
+	if (before < 0)
+		return p;
+	(void)set_huge_pool(before + (long)(bytes >> 21) + 1);
+	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+	/* What is promised to the mapping stays, and goes with it. */
+	(void)set_huge_pool(before);
+	return p;
+}

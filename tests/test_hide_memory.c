@@ -238,7 +238,7 @@ HIDING_PLACE(a_transparent_huge_page)
 
 HIDING_PLACE(a_page_of_the_huge_page_pool)
 {
-	char *p = mmap(NULL, HUGE_BYTES, RW, ANON | MAP_HUGETLB, -1, 0);
+	char *p = map_huge_pages(HUGE_BYTES);
 
 	if (p == MAP_FAILED)
 		test_skip("no huge pages are set aside: %s", strerror(errno));

@@ -337,7 +337,7 @@ TEST(huge_pages_are_told)
 
 TEST(pages_of_a_pool_of_huge_pages_are_told)
 {
-	char *p = mmap(NULL, 2 * HUGE_PAGE, RW, ANON | MAP_HUGETLB, -1, 0);
+	char *p = map_huge_pages(2 * HUGE_PAGE);
 
 	if (p == MAP_FAILED)
 		test_skip("no huge pages in the pool");

@@ -404,7 +404,7 @@ TEST(a_huge_page_that_the_host_splits_is_told)
 
 TEST(pages_of_a_pool_of_huge_pages_are_told_every_time)
 {
-	char *p = mmap(NULL, HUGE_PAGE, RW, ANON | MAP_HUGETLB, -1, 0);
+	char *p = map_huge_pages(HUGE_PAGE);
 	const size_t pages = HUGE_PAGE / page_size();
 
 	if (p == MAP_FAILED)
