@@ -46,7 +46,7 @@ extern "C" {
  *   EBADF    @map_fd is not an open descriptor
  *   EINVAL   @map_fd is not a BPF map
  *   ENOTSUP  a map of another type, or an array without BPF_F_MMAPABLE (the reason is in
- *            foster_bpf_strerror()); values of 1 GiB or more in all
+ *            foster_bpf_strerror())
  *   EPERM    no permission to look at the map, or for the mapping
  *   EACCES   the descriptor was opened for reading only or for writing only; the kernel
  *            maps neither

@@ -144,7 +144,7 @@ static int take_at(const void *p, uint64_t offset, const struct foster_type *typ
 
 	if (r < 0)
 		return r;
-	bytes = map.stride * map.count; /* below 1 GiB, or it had not been mapped */
+	bytes = map.stride * map.count; /* no overflow, or it had not been mapped */
 	if (asked.bytes > bytes || offset > bytes - asked.bytes)
 		return reason_set(ERANGE,
 				  "%zu bytes at offset %" PRIu64

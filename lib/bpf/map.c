@@ -18,8 +18,8 @@
 #include "bpf/ringbuf.h"
 #include "source/private.h"
 
-/* Regions of this size and more are refused by the core; here it is a sentence. */
-#define TOO_LONG (UINT64_C(1) << 30)
+/* More than a process has addresses; here it is a sentence. */
+#define TOO_LONG (UINT64_C(1) << 47)
 
 const char *map_type_name(unsigned int type)
 {
@@ -72,7 +72,7 @@ int map_length(const struct bpf_map_info *info, size_t *len)
 	    bytes >= TOO_LONG)
 		return reason_set(ENOTSUP,
 				  "map \"%s\" has %" PRIu32 " values of %" PRIu64
-				  " bytes: 1 GiB or more in all",
+				  " bytes: more than there are addresses",
 				  info->name, info->max_entries, stride);
 	*len = bytes;
 	return 0;

@@ -18,7 +18,7 @@ int map_describe(int fd, struct bpf_map_info *info) _must_check_ _nonnull_(2);
 
 /*
  * Bytes of the values of an array map: each begins at a multiple of 8.
- * Returns 0, or with a reason -ENOTSUP (1 GiB and more).
+ * Returns 0, or with a reason -ENOTSUP (more than there are addresses).
  */
 int map_length(const struct bpf_map_info *info, size_t *len) _must_check_ _nonnull_all_;
 
