@@ -27,7 +27,6 @@ int collect_until(uint64_t deadline)
 	if (gc_disabled())
 		return -EBUSY;
 	stacks_note();
-	thread_wipe_stack();
 	before = stats_get(released);
 	r = reaper_collect(deadline);
 	released = stats_get(released) - before;
@@ -38,5 +37,7 @@ int collect_until(uint64_t deadline)
 
 FOSTER_EXPORT int foster_collect(int timeout_ms)
 {
+	/* First: frames that lie where others were have holes that show what was there. */
+	thread_wipe_stack();
 	return result(collect_until(timeout_ms ? deadline_in(timeout_ms) : 0));
 }
