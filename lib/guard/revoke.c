@@ -77,6 +77,8 @@ static int munmap_held(struct region *r, uintptr_t start, uintptr_t end)
 		return -ENOENT;
 	if (start == pages.start && end == pages.end)
 		return close_region(r);
+	if (atomic_load(&r->whole))
+		return -ENOTSUP;
 	err = check_pages(r);
 	if (!err)
 		err = region_revoke_part(r, start, end, &whole);

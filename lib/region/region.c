@@ -256,6 +256,7 @@ void region_born(uint32_t number, const struct region_facts *facts)
 	SET(r->prot, facts->prot);
 	SET(r->unseen, facts->unseen);
 	SET(r->survives, facts->survives);
+	SET(r->whole, facts->whole);
 	r->identity = facts->identity;
 	SET(r->on_damage, facts->on_damage);
 	SET(r->damage_arg, facts->damage_arg);

@@ -27,6 +27,7 @@ struct region_facts {
 	struct identity identity;
 	bool unseen; /* the collector does not know the thread that gets the pointer */
 	bool survives; /* the truncation of its file (guard/survive.h) */
+	bool whole; /* no part of it may be unmapped: an arena, which some kernels do not survive */
 	foster_damage_fn *on_damage; /* may be NULL */
 	void *damage_arg;
 	foster_release_fn *release; /* in place only; NULL: munmap */
@@ -60,6 +61,7 @@ struct region {
 	_Atomic int prot;
 	_Atomic bool unseen;
 	_Atomic bool survives;
+	_Atomic bool whole;
 	_Atomic bool in_place; /* tracked where it is: no object of the collector lies under it */
 	foster_release_fn *_Atomic release;
 	void *_Atomic release_arg; /* plain: evidence for the region that it points into */

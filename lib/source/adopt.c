@@ -143,7 +143,7 @@ FOSTER_EXPORT int foster_private_map_at(void *addr, size_t len, int prot, int fd
 					void **ret)
 {
 	const struct vm_what what = { .prot = prot, .flags = MAP_SHARED, .fd = fd };
-	struct region_facts facts = { .len = len, .source = source, .prot = prot };
+	struct region_facts facts = { .len = len, .source = source, .prot = prot, .whole = true };
 	struct vm_place place = { .addr = (uintptr_t)addr };
 	int err = core_ready();
 

@@ -30,7 +30,7 @@ int foster_private_adopt(void *addr, size_t len, foster_release_fn *release, voi
 
 /*
  * Maps len bytes of fd at addr, where nothing may be (-EEXIST), or where the kernel wants them (NULL),
- * and adopts them; they are unmapped when no pointer is left.  0 or a negative errno.
+ * and adopts them; they are unmapped when no pointer is left, all at once.  0 or a negative errno.
  */
 int foster_private_map_at(void *addr, size_t len, int prot, int fd, unsigned int source, void **ret)
 	_must_check_;

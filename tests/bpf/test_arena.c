@@ -115,11 +115,17 @@ TEST(an_arena_is_mapped_again_where_it_was)
 {
 	int fd = arena_map(NULL);
 	struct mark mark = keep_middle(fd);
+	void *occupied;
 
 	kept = NULL;
 	assert_goes(&mark);
+	occupied = mmap(hidden_show(mark.base), page_size(), PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	assert_ptr_equal(occupied,
+			 hidden_show(mark.base)); /* or it may be found by chance */
 	assert_null_with(EADDRNOTAVAIL, foster_bpf_map(fd));
 	assert_non_null(strstr(foster_bpf_strerror(), "foster_arena_at()"));
+	munmap(occupied, page_size());
 	kept = mapped(fd, hidden_show(mark.base));
 	assert_int_equal(kept[arena_bytes() / 2], 'm');
 	close(fd);
@@ -195,7 +201,7 @@ TEST(an_arena_is_not_split)
 	char *arena = mapped(fd, NULL);
 
 	arena[page_size()] = 'p';
-	assert_true(foster_munmap(arena, page_size()) < 0);
+	assert_fails(ENOTSUP, foster_munmap(arena, page_size()));
 	assert_int_equal(arena[page_size()], 'p');
 	assert_int_equal(foster_close(arena), 0);
 	assert_int_equal(mapped_maps(), 0);
@@ -226,6 +232,24 @@ TEST(looking_for_pointers_allocates_nothing)
 	close(fd);
 }
 
+/* Kernels that give the child an arena do not survive it (CVE-2026-45837). */
+static bool is_left_out_of_fork(const void *p)
+{
+	unsigned long start = 0, end = 0;
+	char line[512];
+	bool here = false, found = false;
+	FILE *file = fopen("/proc/self/smaps", "re");
+
+	assert_non_null(file);
+	while (!found && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			here = start == (uintptr_t)p;
+		found = here && strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " dc");
+	}
+	fclose(file);
+	return found;
+}
+
 static void collect_in_child(void *arg)
 {
 	child_check(foster_collect(5000) >= 0);
@@ -236,7 +260,8 @@ TEST(the_child_of_fork_goes_on_without_the_arena)
 {
 	int fd = arena_map(NULL);
 
-	keep_middle(fd);
+	if (!is_left_out_of_fork(hidden_show(keep_middle(fd).base)))
+		test_skip("this kernel may not fork with an arena");
 	assert_child_passes(collect_in_child, NULL);
 	assert_int_equal(*kept, 'm');
 	close(fd);
