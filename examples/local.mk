@@ -44,14 +44,25 @@ examples_bpf_map_LDADD = libfoster-bpf.la libfoster.la $(LIBBPF_LIBS)
 examples_variables_CPPFLAGS = $(AM_CPPFLAGS) $(LIBBPF_CFLAGS)
 examples_variables_LDADD = libfoster-bpf.la libfoster.la $(LIBBPF_LIBS)
 if HAVE_BPF_PROGS
-check_PROGRAMS += examples/packets examples/switches
+check_PROGRAMS += examples/list examples/packets examples/ring examples/skeleton \
+	examples/switches
+examples/list-list.$(OBJEXT): bpf/list.skel.h
 examples/packets-packets.$(OBJEXT): bpf/packets.skel.h
+examples/ring-ring.$(OBJEXT): bpf/events.skel.h
+examples/skeleton-skeleton.$(OBJEXT): bpf/counter.skel.h
 examples/switches-switches.$(OBJEXT): bpf/switches.skel.h
 else
-EXTRA_DIST += examples/packets.c examples/switches.c
+EXTRA_DIST += examples/list.c examples/packets.c examples/ring.c examples/skeleton.c \
+	examples/switches.c
 endif
+examples_list_CPPFLAGS = $(AM_CPPFLAGS) $(BPF_SKEL_CPPFLAGS) $(LIBBPF_CFLAGS)
+examples_list_LDADD = libfoster-bpf.la libfoster.la $(LIBBPF_LIBS)
 examples_packets_CPPFLAGS = $(AM_CPPFLAGS) $(BPF_SKEL_CPPFLAGS) $(LIBBPF_CFLAGS)
 examples_packets_LDADD = libfoster-bpf.la libfoster.la $(LIBBPF_LIBS)
+examples_ring_CPPFLAGS = $(AM_CPPFLAGS) $(BPF_SKEL_CPPFLAGS) $(LIBBPF_CFLAGS)
+examples_ring_LDADD = libfoster-bpf.la libfoster.la $(LIBBPF_LIBS)
+examples_skeleton_CPPFLAGS = $(AM_CPPFLAGS) $(BPF_SKEL_CPPFLAGS) $(LIBBPF_CFLAGS)
+examples_skeleton_LDADD = libfoster-bpf.la libfoster.la $(LIBBPF_LIBS)
 examples_switches_CPPFLAGS = $(AM_CPPFLAGS) $(BPF_SKEL_CPPFLAGS) $(LIBBPF_CFLAGS)
 examples_switches_LDADD = libfoster-bpf.la libfoster.la $(LIBBPF_LIBS)
 TESTS += examples/run-examples
