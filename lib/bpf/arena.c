@@ -27,9 +27,44 @@ static size_t length(const struct bpf_map_info *info)
 	return (size_t)info->max_entries * (size_t)sysconf(_SC_PAGESIZE);
 }
 
+/* What is to be known of an arena; made before it is mapped, so that nothing fails after. */
+struct note {
+	struct known *known;
+	struct single *single;
+};
+
 static void single_free(struct single *single)
 {
 	free(single);
+}
+
+static void note_free(const struct note *note)
+{
+	known_free(note->known);
+	free(note->single);
+}
+
+static int note_new(const struct bpf_map_info *info, struct note *note)
+{
+	note->known = known_new(info);
+	note->single = calloc(1, sizeof(*note->single));
+	if (note->known && note->single) {
+		note->single->free = single_free;
+		return 0;
+	}
+	note_free(note);
+	return reason_set(ENOMEM, "no memory for what is known of arena \"%s\"",
+			  info->name);
+}
+
+static void note_add(const struct note *note, const struct bpf_map_info *info, void *p)
+{
+	known_add(note->known, p);
+	if (single_add(note->single, info->id,
+		       p)) { /* at the same address: it is the same */
+		single_have(p);
+		free(note->single);
+	}
 }
 
 static bool is_known(const struct bpf_map_info *info)
@@ -43,26 +78,15 @@ static bool is_known(const struct bpf_map_info *info)
 
 int arena_introduce(const struct bpf_map_info *info, void *p)
 {
-	struct known *known;
-	struct single *single;
+	struct note note;
+	int r;
 
 	if (is_known(info))
 		return 0;
-	known = known_new(info);
-	single = calloc(1, sizeof(*single));
-	if (!known || !single) {
-		known_free(known);
-		free(single);
-		return reason_set(ENOMEM, "no memory for what is known of arena \"%s\"",
-				  info->name);
-	}
-	single->free = single_free;
-	known_add(known, p);
-	if (single_add(single, info->id, p)) { /* at the same address: it is the same */
-		single_have(p);
-		free(single);
-	}
-	return 0;
+	r = note_new(info, &note);
+	if (r == 0)
+		note_add(&note, info, p);
+	return r;
 }
 
 /* What somebody else has mapped stays when foster lets go of it: they unmap it. */
@@ -110,18 +134,31 @@ static int refused(const struct bpf_map_info *info, void *addr, int err)
 	return reason_set(err, "arena \"%s\" cannot be mapped: %m", info->name);
 }
 
-static int map_anew(int fd, const struct bpf_map_info *info, void *addr, void **ret)
+static int map_or_adopt(int fd, const struct bpf_map_info *info, void *addr, void **ret)
 {
 	int r = foster_private_map_at(addr, length(info), PROT_READ | PROT_WRITE, fd,
 				      FOSTER_SOURCE_BPF_MAP, ret);
 
 	if (r == -EEXIST && addr) {
 		*ret = addr;
-		r = adopt_there(fd, info, addr);
-	} else if (r < 0) {
-		return refused(info, addr, -r);
+		return adopt_there(fd, info, addr);
 	}
-	return r < 0 ? r : arena_introduce(info, *ret);
+	return r < 0 ? refused(info, addr, -r) : 0;
+}
+
+static int map_anew(int fd, const struct bpf_map_info *info, void *addr, void **ret)
+{
+	struct note note;
+	int r = note_new(info, &note);
+
+	if (r < 0)
+		return r;
+	r = map_or_adopt(fd, info, addr, ret);
+	if (r < 0)
+		note_free(&note);
+	else
+		note_add(&note, info, *ret);
+	return r;
 }
 
 /* The caller may know better than a map that was made without an address. */

@@ -40,7 +40,9 @@ static int check(const struct bpf_map_info *info)
 
 static int refused(int fd, const struct bpf_map_info *info, int err)
 {
-	if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
+	const int flags = fcntl(fd, F_GETFL);
+
+	if (flags >= 0 && (flags & O_ACCMODE) != O_RDWR)
 		return reason_set(EACCES,
 				  "descriptor %d was not opened for reading and writing",
 				  fd);
@@ -63,7 +65,7 @@ static int map_pages(int fd, const struct bpf_map_info *info, void **ret)
 	r = foster_private_lay(p, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (r < 0) {
 		(void)foster_close(p);
-		return refused(fd, info, -r);
+		return refused(fd, info, r == -ENOTRECOVERABLE ? ENOMEM : -r);
 	}
 	*ret = p;
 	return 0;

@@ -118,3 +118,57 @@ SURVIVES(foster_elem_survives_each_failing_call, { .call = call_element,
 						   .prepare = prepare_array,
 						   .undo = undo_element,
 						   .errors = { LACKS_OF_BPF } })
+
+/* ------------------------------------------------------------------- mapped only once */
+
+static void prepare_ring(struct scene *s UNUSED)
+{
+	map = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "ring", 0, 0, 4096, NULL);
+	must(map >= 0);
+}
+
+static void undo_ring(struct scene *s)
+{
+	must(foster_bpf_map(map) == s->p);
+	must(!foster_ringbuf_next(s->p, NULL) && errno == EAGAIN);
+	must(foster_close(s->p) == 0);
+	must(mapped_maps() == 0);
+}
+
+SURVIVES(a_ring_survives_each_failing_call, { .call = call_map,
+					      .prepare = prepare_ring,
+					      .undo = undo_ring,
+					      .later = true,
+					      .errors = { LACKS_OF_BPF } })
+
+#define MAP_TYPE_ARENA 33
+
+static void prepare_arena(struct scene *s UNUSED)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+
+	map = bpf_map_create((enum bpf_map_type)MAP_TYPE_ARENA, "arena", 0, 0, 16, &opts);
+}
+
+/* A kernel before 6.9 has none. */
+static int call_arena(struct scene *s)
+{
+	if (map < 0) {
+		s->p = NULL;
+		return -ENOTSUP;
+	}
+	return call_map(s);
+}
+
+static void undo_arena(struct scene *s)
+{
+	*(char *)s->p = 1;
+	must(foster_bpf_map(map) == s->p);
+	must(foster_close(s->p) == 0);
+	must(mapped_maps() == 0);
+}
+
+SURVIVES(an_arena_survives_each_failing_call, { .call = call_arena,
+						.prepare = prepare_arena,
+						.undo = undo_arena,
+						.errors = { LACKS_OF_BPF } })
