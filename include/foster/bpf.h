@@ -611,7 +611,9 @@ FOSTER_PUBLIC FOSTER_MUST_USE const void *foster_ringbuf_next(const void *p,
  *
  * Returns: 0.
  * Errors:
- *   -EINVAL   @record is none, or was released already
+ *   -EINVAL   @record is not in the data of the ring, was not handed out, or was released
+ *             already.  (The middle of a record is not told from a beginning; to release
+ *             it does nothing.)
  *   -ENOENT   it is not in the memory of a map
  *   -ENOTSUP  it is a map of another type
  *   -ESTALE   it was closed; or SIGSEGV, as for any access

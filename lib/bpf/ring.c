@@ -25,9 +25,8 @@ _Static_assert(sizeof(struct header) == BPF_RINGBUF_HDR_SZ, "as the kernel has i
  * Of a record since its lap began. What is behind the consumer's position may have any.
  */
 enum mark {
-	OUT = 1, /* handed out, kept */
-	DONE,	 /* given back, or discarded, while an older one was OUT */
-	TAKEN,	 /* was DONE at the consumer's position; who made it TAKEN owns that */
+	DONE = 1, /* given back, or discarded, while an older one was kept */
+	TAKEN,	  /* was DONE at the consumer's position; who made it TAKEN owns that */
 	MARKS,
 };
 
@@ -203,16 +202,18 @@ static void release_marked(const struct view *v)
 
 /*
  * Where a record that is kept begins; UINT64_MAX: it is none. The consumer's position may
- * be an older one: it has not moved past this record, nor by the size of the ring.
+ * be an older one: it has not moved past this record, nor by the size of the ring. (The
+ * middle of a record cannot be told from its beginning. It does no harm: who goes over
+ * the records meets no mark there.)
  */
-static uint64_t find(const struct view *v, uint64_t consumer, const void *record)
+static uint64_t find(const struct view *v, uint64_t consumer, uint64_t cursor,
+		     const void *record)
 {
 	const uintptr_t offset = offset_of(v, record);
 	const uint64_t at = position_of(v, consumer, record);
 
-	if (offset > v->mask || offset % UNIT ||
-	    atomic_load_explicit(mark_at(v, at), memory_order_relaxed) !=
-		    mark_of(v, at, OUT))
+	if (offset > v->mask || offset % UNIT || (int64_t)(cursor - at) <= 0 ||
+	    is_done(v, at))
 		return UINT64_MAX;
 	return at;
 }
@@ -222,31 +223,34 @@ static uint64_t find(const struct view *v, uint64_t consumer, const void *record
  * there: how many go. Their addresses tell where each begins, so that the processor need
  * not wait for the header of one to find the next.
  */
-static int release_run(const struct view *v, uint64_t at,
+static int release_run(const struct view *v, uint64_t at, uint64_t cursor,
 		       const struct foster_record *records, int count)
 {
-	const uint64_t consumer = at;
+	const uint64_t first = at;
 	uint64_t next = at;
-	int n = 0;
+	int n;
 
-	while (n < count && find(v, consumer, records[n].data) == next) {
-		at = next;
-		next = at + step_at(v, at);
-		n++;
+	for (n = 0; n < count && next != cursor; n++) {
+		const uint64_t here = position_of(v, first, records[n].data);
+
+		if (here != next || offset_of(v, records[n].data) > v->mask)
+			break;
+		at = here;
+		next = here + step_at(v, here);
 	}
 	advance(v, at);
 	return n;
 }
 
-static int release_marking(const struct view *v, const struct foster_record *records,
-			   int count)
+static int release_marking(const struct view *v, uint64_t cursor,
+			   const struct foster_record *records, int count)
 {
 	const uint64_t consumer =
 		atomic_load_explicit(consumer_of(v), memory_order_acquire);
 	int found = 0;
 
 	for (int i = 0; i < count; i++) {
-		const uint64_t at = find(v, consumer, records[i].data);
+		const uint64_t at = find(v, consumer, cursor, records[i].data);
 
 		if (at == UINT64_MAX)
 			continue;
@@ -259,16 +263,24 @@ static int release_marking(const struct view *v, const struct foster_record *rec
 }
 
 /* Who has the first of all, and has not marked it, owns the position: nobody else can. */
+static bool is_first(const struct view *v, uint64_t consumer, uint64_t cursor,
+		     const void *record)
+{
+	return consumer != cursor && record == header_at(v, consumer) + 1 &&
+	       !is_done(v, consumer);
+}
+
 int ring_release(const struct ring *ring, const struct foster_record *records, int count)
 {
 	const struct view v = view_of(ring);
+	const uint64_t cursor = atomic_load_explicit(&ring->cursor, memory_order_acquire);
 	const uint64_t consumer =
 		atomic_load_explicit(consumer_of(&v), memory_order_acquire);
 	int n = 0;
 
-	if (find(&v, consumer, records->data) == consumer)
-		n = release_run(&v, consumer, records, count);
-	return n == count ? 0 : release_marking(&v, records + n, count - n);
+	if (is_first(&v, consumer, cursor, records->data))
+		n = release_run(&v, consumer, cursor, records, count);
+	return n == count ? 0 : release_marking(&v, cursor, records + n, count - n);
 }
 
 /* ---------------------------------------------------------------------------- reading */
@@ -340,13 +352,6 @@ static int look_at_run(const struct view *v, uint64_t end, struct foster_record 
 	return 0;
 }
 
-static void mark_records(const struct view *v, uint64_t start,
-			 const struct foster_record *records, int count)
-{
-	for (int i = 0; i < count; i++)
-		set_mark(v, position_of(v, start, records[i].data), OUT);
-}
-
 /* Read first: once it is marked, another thread may give it back to the kernel. */
 static void release_discarded(const struct view *v, const struct run *run)
 {
@@ -392,7 +397,6 @@ int ring_read(struct ring *ring, struct foster_record *records, int count)
 		} else if (!atomic_compare_exchange_strong(&ring->cursor, &at, run.end)) {
 			run.count = 0;
 		} else {
-			mark_records(&v, run.start, records, run.count);
 			if (run.discarded)
 				release_discarded(&v, &run);
 		}

@@ -11,10 +11,10 @@
  *     ------|-------------------|------------------|---------
  *     free  | handed out, kept  | not read yet     | free
  *
- * Between consumer and cursor each record is OUT or DONE. The kernel reuses what lies
- * before the consumer's position, so that position is the first record that is OUT. Who
+ * Between consumer and cursor each record is kept or DONE. The kernel reuses what lies
+ * before the consumer's position, so that position is the first record that is kept. Who
  * releases that one owns the position: he moves it over all that are DONE, to the next
- * that is OUT, and with this hands it on to whoever releases that.
+ * that is kept, and with this hands it on to whoever releases that.
  *
  * Nothing here is trusted that another process may have written: a position that makes no
  * sense is an error, and no index leaves the memory.
@@ -36,8 +36,8 @@ struct ring {
 	size_t size;	    /* bytes of the data, a power of two */
 	unsigned int shift; /* its logarithm */
 	/*
-	 * One for each 8 bytes of data, where a record may begin: what became of it, and in
-	 * which lap, so that a thread that comes late does not take another for it.
+	 * One for each 8 bytes of data, where a record may begin: is it DONE, and in which
+	 * lap, so that a thread that comes late does not take another for it.
 	 */
 	_Atomic uint32_t *marks;
 	_Atomic uint64_t cursor; /* the first record that was not handed out */
@@ -60,7 +60,7 @@ int ring_read(struct ring *ring, struct foster_record *records, int count)
 	_must_check_ _nonnull_all_;
 
 /*
- * Records that were handed out go back. 0; -EINVAL: one is none, or was given back
+ * Records that were handed out go back. 0; -EINVAL: one was not, or was given back
  * already; the others are given back all the same. Any thread; lock-free.
  */
 int ring_release(const struct ring *ring, const struct foster_record *records, int count)

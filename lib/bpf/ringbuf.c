@@ -151,7 +151,7 @@ int ringbuf_memory(int fd, const struct bpf_map_info *info, void **ret)
  * for a ring to go, its region has gone, and who has a pointer into another one at the
  * same addresses got it after that was added to the list.
  */
-static __thread struct {
+static __thread __attribute__((tls_model("initial-exec"))) struct {
 	uint64_t list;
 	hidden_addr base;
 	size_t len;
