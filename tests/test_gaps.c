@@ -28,7 +28,7 @@ static struct layout list_around(struct scratch *s, const struct layout_gap *gap
 {
 	struct layout l;
 
-	assert_int_equal(layout_read_around(&l, s, NULL, gap, n), 0);
+	assert_int_equal(layout_read_around(&l, s, NULL, gap, n, NULL), 0);
 	return l;
 }
 
@@ -78,7 +78,7 @@ TEST(without_gaps_the_list_is_the_same)
 	const struct layout whole = list_of(&s, &other);
 	struct layout l;
 
-	assert_int_equal(layout_read_around(&l, &other, &s, &gap, 1), 0);
+	assert_int_equal(layout_read_around(&l, &other, &s, &gap, 1, NULL), 0);
 	/* [vsyscall], which is no mapping, is in the kernel's list only. */
 	assert_true(l.count + 1 >= whole.count && l.count > 10);
 	for (size_t i = 0; i < l.count && l.entry[i].start < (uintptr_t)1 << 48; i++) {
@@ -92,6 +92,33 @@ TEST(without_gaps_the_list_is_the_same)
 	}
 	scratch_close(&s);
 	scratch_close(&other);
+}
+
+static uintptr_t vouched;
+
+static bool vouch_for_one(uintptr_t start)
+{
+	return start == vouched;
+}
+
+/* Nobody need ask what is known: the kernel's long list is long. */
+TEST(what_the_caller_has_mapped_leaves_no_question)
+{
+	struct scratch s;
+	struct layout l;
+	void *p;
+
+	learn_all();
+	p = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, pattern_memfd(page_size(), 0), 0);
+	assert_ptr_not_equal(p, MAP_FAILED);
+	s = look_scratch();
+	assert_int_equal(layout_read(&l, &s, NULL), 0);
+	assert_true(l.open);
+	vouched = (uintptr_t)p;
+	assert_int_equal(layout_read_around(&l, &s, NULL, NULL, 0, vouch_for_one), 0);
+	assert_false(l.open);
+	assert_int_equal(layout_at(&l, (uintptr_t)p)->kind, LAYOUT_SHARED);
+	scratch_close(&s);
 }
 
 /* ------------------------------------------------------------------ which there are */
@@ -124,7 +151,7 @@ static bool is_not_filled(const struct gap *gap)
 
 TEST(gaps_that_hold_something_are_none)
 {
-	static const struct gaps_owner owner = { count_some, next_backwards,
+	static const struct gaps_owner owner = { count_some, next_backwards, NULL,
 						 is_not_filled };
 	struct scratch s = look_scratch();
 	struct gaps g;
@@ -144,7 +171,7 @@ TEST(gaps_that_hold_something_are_none)
 
 TEST(without_room_there_are_no_gaps)
 {
-	static const struct gaps_owner owner = { count_some, next_backwards,
+	static const struct gaps_owner owner = { count_some, next_backwards, NULL,
 						 is_not_filled };
 	struct scratch s = { 0 };
 	struct gaps g;

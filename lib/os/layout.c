@@ -240,6 +240,7 @@ struct listing {
 	struct smaps_cursor cursor;
 	const struct layout_gap *gap; /* the next */
 	size_t gaps;
+	layout_vouch_fn *vouch;
 };
 
 /* Nothing else is taken meanwhile, so pieces of scratch follow each other. */
@@ -340,7 +341,13 @@ static int add_line(const struct mapline *m, void *arg)
 {
 	struct listing *ls = arg;
 	unsigned int recalled = smaps_recall(&ls->cursor, m);
-	const struct layout_entry e = entry_of(m, recalled);
+	struct layout_entry e;
+
+	/* Of what may have been written through once. */
+	if (!(recalled & SMAPS_KNOWN) && m->shared && ls->vouch && !is_device(m) &&
+	    !is_object(m) && ls->vouch(m->start))
+		recalled = SMAPS_KNOWN | SMAPS_SHARED | SMAPS_WRITABLE;
+	e = entry_of(m, recalled);
 
 	ls->layout->open |= is_open(m, ls->hole, recalled);
 
@@ -412,11 +419,11 @@ static int list_all(struct listing *ls)
 
 int layout_read(struct layout *l, struct scratch *scratch, const struct scratch *also)
 {
-	return layout_read_around(l, scratch, also, NULL, 0);
+	return layout_read_around(l, scratch, also, NULL, 0, NULL);
 }
 
 int layout_read_around(struct layout *l, struct scratch *scratch, const struct scratch *also,
-		       const struct layout_gap *gap, size_t gaps)
+		       const struct layout_gap *gap, size_t gaps, layout_vouch_fn *vouch)
 {
 	struct listing ls = {
 		.layout = l,
@@ -424,6 +431,7 @@ int layout_read_around(struct layout *l, struct scratch *scratch, const struct s
 		.hole = { scratch, also },
 		.gap = gap,
 		.gaps = gaps,
+		.vouch = vouch,
 	};
 	int r;
 

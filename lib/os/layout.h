@@ -115,12 +115,19 @@ struct layout_gap {
 };
 
 /*
+ * Does the caller know what is mapped at start: ordinary memory of a file, that no userfaultfd is on?
+ * Asked of shared mappings only.  Any context, no lock.
+ */
+typedef bool layout_vouch_fn(uintptr_t start);
+
+/*
  * The same without what lies in the gaps, sorted and disjoint, and without asking about it: where they
  * have most of the mappings, in a fraction of the time.  Without gaps, or where the kernel does not
- * answer questions about one mapping (before Linux 6.11), the whole list.
+ * answer questions about one mapping (before Linux 6.11), the whole list.  For what vouch (NULL: for
+ * nothing) knows, the long list need not be read.
  */
 int layout_read_around(struct layout *l, struct scratch *scratch, const struct scratch *also,
-		       const struct layout_gap *gap, size_t gaps)
+		       const struct layout_gap *gap, size_t gaps, layout_vouch_fn *vouch)
 	_must_check_ _nonnull_(1, 2);
 
 /* The entry around addr; NULL: none. */

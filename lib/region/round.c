@@ -111,7 +111,22 @@ static bool is_pooled_still(const struct gap *gap)
 	       now.end == gap->end;
 }
 
-static const struct gaps_owner pooled = { count_pooled, next_pooled, is_pooled_still };
+/* What foster has mapped itself; of BPF maps some are arenas, and adopted memory may be anything. */
+static bool is_mapped_by_us(uintptr_t start)
+{
+	uint32_t number = registry_find(start).region;
+	unsigned int source = number ? GET(region_at(number)->source) : 0;
+
+	return source == FOSTER_SOURCE_ANON || source == FOSTER_SOURCE_FILE ||
+	       source == FOSTER_SOURCE_PATH;
+}
+
+static const struct gaps_owner pooled = {
+	.count = count_pooled,
+	.next = next_pooled,
+	.vouch = is_mapped_by_us,
+	.holds_nothing = is_pooled_still,
+};
 
 /* In doubt, and the sweep is asked. */
 static bool is_doubted(uint32_t number)

@@ -27,6 +27,8 @@ struct gaps_owner {
 	size_t (*count)(void);
 	/* The next gap from number *at on, and *at moved behind it.  False: there is none. */
 	bool (*next)(uint32_t *at, struct gap *gap);
+	/* For shared memory of its own: see os/layout.h. */
+	layout_vouch_fn *vouch;
 	/* Is it still one?  Any context, no lock: asked with every thread stopped. */
 	bool (*holds_nothing)(const struct gap *gap);
 };

@@ -245,7 +245,7 @@ static int take_snapshot(struct sweep *s)
 int pause_list(struct sweep *s)
 {
 	return layout_read_around(&s->layout, &s->own, &s->shared, s->gaps.merged,
-				  s->gaps.merged_count);
+				  s->gaps.merged_count, s->gaps_owner->vouch);
 }
 
 static int read_all(struct sweep *s, const struct stop *stop)
