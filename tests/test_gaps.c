@@ -96,9 +96,11 @@ TEST(without_gaps_the_list_is_the_same)
 
 static uintptr_t vouched;
 
-static bool vouch_for_one(uintptr_t start)
+static enum layout_vouched as;
+
+static enum layout_vouched vouch_for_one(uintptr_t start)
 {
-	return start == vouched;
+	return start == vouched ? as : LAYOUT_NOT_VOUCHED;
 }
 
 /* Nobody need ask what is known: the kernel's long list is long. */
@@ -115,9 +117,14 @@ TEST(what_the_caller_has_mapped_leaves_no_question)
 	assert_int_equal(layout_read(&l, &s, NULL), 0);
 	assert_true(l.open);
 	vouched = (uintptr_t)p;
+	as = LAYOUT_VOUCHED;
 	assert_int_equal(layout_read_around(&l, &s, NULL, NULL, 0, vouch_for_one), 0);
 	assert_false(l.open);
 	assert_int_equal(layout_at(&l, (uintptr_t)p)->kind, LAYOUT_SHARED);
+	as = LAYOUT_VOUCHED_CONST;
+	assert_int_equal(layout_read_around(&l, &s, NULL, NULL, 0, vouch_for_one), 0);
+	assert_false(l.open);
+	assert_int_equal(layout_at(&l, (uintptr_t)p)->kind, LAYOUT_CONST);
 	scratch_close(&s);
 }
 

@@ -337,17 +337,25 @@ static int add_around(struct listing *ls, const struct layout_entry *e, size_t n
 	return r;
 }
 
+/* What the long list said of it, or the caller says. */
+static unsigned int recall(struct listing *ls, const struct mapline *m)
+{
+	unsigned int recalled = smaps_recall(&ls->cursor, m);
+	enum layout_vouched vouched;
+
+	if ((recalled & SMAPS_KNOWN) || !m->shared || !ls->vouch || is_device(m) || is_object(m))
+		return recalled;
+	vouched = ls->vouch(m->start);
+	if (vouched == LAYOUT_NOT_VOUCHED)
+		return recalled;
+	return SMAPS_KNOWN | SMAPS_SHARED | (vouched == LAYOUT_VOUCHED ? SMAPS_WRITABLE : 0);
+}
+
 static int add_line(const struct mapline *m, void *arg)
 {
 	struct listing *ls = arg;
-	unsigned int recalled = smaps_recall(&ls->cursor, m);
-	struct layout_entry e;
-
-	/* Of what may have been written through once. */
-	if (!(recalled & SMAPS_KNOWN) && m->shared && ls->vouch && !is_device(m) &&
-	    !is_object(m) && ls->vouch(m->start))
-		recalled = SMAPS_KNOWN | SMAPS_SHARED | SMAPS_WRITABLE;
-	e = entry_of(m, recalled);
+	unsigned int recalled = recall(ls, m);
+	const struct layout_entry e = entry_of(m, recalled);
 
 	ls->layout->open |= is_open(m, ls->hole, recalled);
 

@@ -115,10 +115,12 @@ struct layout_gap {
 };
 
 /*
- * Does the caller know what is mapped at start: ordinary memory of a file, that no userfaultfd is on?
- * Asked of shared mappings only.  Any context, no lock.
+ * Does the caller know what is mapped at start: ordinary memory of a file, that no userfaultfd is on;
+ * and was it never to be written through this mapping?  Asked of shared mappings only.  Any context,
+ * no lock.
  */
-typedef bool layout_vouch_fn(uintptr_t start);
+enum layout_vouched { LAYOUT_NOT_VOUCHED, LAYOUT_VOUCHED, LAYOUT_VOUCHED_CONST };
+typedef enum layout_vouched layout_vouch_fn(uintptr_t start);
 
 /*
  * The same without what lies in the gaps, sorted and disjoint, and without asking about it: where they

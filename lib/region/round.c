@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <foster/foster.h>
+#include <sys/mman.h>
 
 #include "base/check.h"
 #include "base/sync.h"
@@ -112,19 +113,33 @@ static bool is_pooled_still(const struct gap *gap)
 }
 
 /* What foster has mapped itself; of BPF maps some are arenas, and adopted memory may be anything. */
-static bool is_mapped_by_us(uintptr_t start)
+static enum layout_vouched vouch(uintptr_t start)
 {
 	uint32_t number = registry_find(start).region;
-	unsigned int source = number ? GET(region_at(number)->source) : 0;
+	const struct region *r;
+	bool written;
 
-	return source == FOSTER_SOURCE_ANON || source == FOSTER_SOURCE_FILE ||
-	       source == FOSTER_SOURCE_PATH;
+	if (!number)
+		return LAYOUT_NOT_VOUCHED;
+	r = region_at(number);
+	if (!life_is_known(life_get(&r->life)))
+		return LAYOUT_NOT_VOUCHED;
+	written = GET(r->prot) & PROT_WRITE;
+	switch (GET(r->source)) {
+	case FOSTER_SOURCE_PATH: /* opened as it is mapped */
+		return written ? LAYOUT_VOUCHED : LAYOUT_VOUCHED_CONST;
+	case FOSTER_SOURCE_ANON:
+	case FOSTER_SOURCE_FILE: /* by whom, and how? */
+		return written ? LAYOUT_VOUCHED : LAYOUT_NOT_VOUCHED;
+	default:
+		return LAYOUT_NOT_VOUCHED;
+	}
 }
 
 static const struct gaps_owner pooled = {
 	.count = count_pooled,
 	.next = next_pooled,
-	.vouch = is_mapped_by_us,
+	.vouch = vouch,
 	.holds_nothing = is_pooled_still,
 };
 
