@@ -10,7 +10,7 @@
 #include "os/procfile.h"
 #include "os/smaps.h"
 
-static struct procfile maps_file = { .path = "/proc/self/maps", .fd = -1 };
+static struct procfile maps_file = PROCFILE("/proc/self/maps");
 
 void layout_open(void)
 {

@@ -20,7 +20,8 @@ void peek_after_fork(void);
 
 /*
  * Copies up to n bytes at addr; how many, 0 where nothing is mapped, or a negative errno where
- * memory cannot be read so.  No lock, no allocation; works from a companion.
+ * memory cannot be read so.  A descriptor that was closed behind our back is opened anew.  One
+ * thread at a time; no lock, no allocation; works from a companion.
  */
 ssize_t peek_read(uintptr_t addr, void *buf, size_t n) _must_check_ _nonnull_(2);
 

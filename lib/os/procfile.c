@@ -4,88 +4,39 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/check.h"
 #include "os/raw.h"
 
-#define NONE (-1)
-
-/* Out of the way: a descriptor that a host has just closed must stay closed. */
-#define FD_LOWEST 512
-
-static void close_number(int fd)
-{
-	(void)raw(SYS_close, (uintptr_t)fd);
-}
-
-static int out_of_the_way(int fd)
-{
-	long high = raw(SYS_fcntl, (uintptr_t)fd, F_DUPFD_CLOEXEC, FD_LOWEST);
-
-	if (high < 0)
-		return fd;
-	close_number(fd);
-	return (int)high;
-}
-
-static int stat_of(int fd, struct stat *st)
-{
-	return (int)raw(SYS_fstat, (uintptr_t)fd, (uintptr_t)st);
-}
-
 /* 0, or a negative errno. */
 static int open_anew(struct procfile *f)
 {
-	long r = raw(SYS_openat, (uintptr_t)AT_FDCWD, (uintptr_t)f->path,
-		     O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	int fd;
+	long fd = raw(SYS_openat, (uintptr_t)AT_FDCWD, (uintptr_t)f->path,
+		      O_RDONLY | O_CLOEXEC);
 
-	if (r < 0)
-		return (int)r;
-	fd = out_of_the_way((int)r);
-	r = stat_of(fd, &st);
-	if (r) {
-		close_number(fd);
-		return (int)r;
-	}
-	f->device = st.st_dev;
-	f->inode = st.st_ino;
-	f->fd = fd;
-	return 0;
-}
-
-static bool is_ours(const struct procfile *f)
-{
-	struct stat st;
-
-	return f->fd != NONE && stat_of(f->fd, &st) == 0 && st.st_dev == f->device &&
-	       st.st_ino == f->inode;
+	return fd < 0 ? (int)fd : descriptor_keep(&f->file, (int)fd);
 }
 
 void procfile_open(struct procfile *f)
 {
-	if (f->fd == NONE)
+	if (f->file.fd < 0)
 		(void)open_anew(f);
 }
 
 void procfile_close(struct procfile *f)
 {
-	if (is_ours(f))
-		close_number(f->fd);
-	f->fd = NONE;
+	descriptor_close(&f->file);
 }
 
 int procfile_fd(struct procfile *f)
 {
 	int r = 0;
 
-	if (!is_ours(f)) {
-		f->fd = NONE; /* not closed: the number is another's */
+	if (!descriptor_is_ours(&f->file)) {
+		f->file.fd = -1; /* not closed: the number is another's */
 		r = open_anew(f);
 	}
-	return r ? r : f->fd;
+	return r ? r : f->file.fd;
 }
 
 /* Appends to the text.  How many bytes, 0 at the end, or a negative errno. */

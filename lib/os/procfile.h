@@ -10,18 +10,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "base/attributes.h"
+#include "os/descriptor.h"
 #include "os/scratch.h"
 
 struct procfile {
 	const char *path;
-	int fd; /* -1: not open */
-	/* of what was opened: who closes all descriptors gives the number to another */
-	dev_t device;
-	ino_t inode;
+	struct descriptor file; /* none: not open */
 };
+
+#define PROCFILE(name) { .path = (name), .file = { .fd = -1 } }
 
 /* Opens it now, while the process may; best effort. */
 void procfile_open(struct procfile *f) _nonnull_all_;

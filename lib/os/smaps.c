@@ -12,7 +12,7 @@
 
 #define SMAPS "/proc/self/smaps"
 
-static struct procfile smaps_file = { .path = SMAPS, .fd = -1 };
+static struct procfile smaps_file = PROCFILE(SMAPS);
 
 /*
  * A mapping.  Addresses are complemented: the start of a mapping is the address of a
@@ -348,7 +348,7 @@ static int show(const struct record *r, void *arg)
 
 int smaps_each(struct scratch *scratch, smaps_fn *fn, void *arg)
 {
-	struct procfile own = { .path = SMAPS, .fd = -1 };
+	struct procfile own = PROCFILE(SMAPS);
 	struct each each = { fn, arg };
 	int r = each_record(&own, scratch, show, &each);
 
