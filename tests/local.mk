@@ -197,7 +197,8 @@ sweep_test_programs = \
 	tests/test_sweep \
 	tests/test_tracking \
 	tests/test_tracking_end \
-	tests/test_tracking_sound
+	tests/test_tracking_sound \
+	tests/test_verdict
 
 tests_test_companion_CPPFLAGS = $(test_cppflags)
 tests_test_companion_LDADD = $(null_libs)
@@ -251,6 +252,9 @@ tests_test_suspects_LDADD = $(null_libs)
 tests_test_sweep_SOURCES = $(adopting_sources) tests/refuse.h tests/test_sweep.c
 tests_test_sweep_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_sweep_LDADD = $(test_libs)
+tests_test_verdict_SOURCES = $(adopting_sources) tests/test_verdict.c
+tests_test_verdict_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
+tests_test_verdict_LDADD = $(test_libs)
 tests_test_tracking_SOURCES =  \
 	tests/watched.c \
 	tests/watched.h \

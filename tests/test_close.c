@@ -164,6 +164,17 @@ TEST(a_stale_access_dies_in_a_host_that_collects_incrementally)
 	assert_child_dies(SIGSEGV, store_byte, kept);
 }
 
+TEST(a_stale_access_dies_in_a_host_that_collects_incrementally_later)
+{
+	GC_INIT();
+	kept = map_pages(2);
+	GC_enable_incremental();
+	assert_int_equal(foster_close(kept), 0);
+	collect_times(ROUNDS);
+	assert_child_dies(SIGSEGV, load_byte, kept);
+	assert_child_dies(SIGSEGV, store_byte, kept);
+}
+
 TEST(the_state_is_revoked)
 {
 	kept = map_pages(3);

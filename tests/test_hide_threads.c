@@ -181,6 +181,17 @@ static void keep_in_red_zone(struct keeper *k)
 	spin(k, hide_spin_red_zone);
 }
 
+/*
+ * The collector stops the threads that it knows in a handler, whose frame lies below; of a thread that
+ * foster has met the stack is known all the same.
+ */
+static void keep_in_red_zone_once_known(struct keeper *k)
+{
+	child_check(foster_thread_attach() == 0);
+	child_check(foster_thread_detach() == 0);
+	spin(k, hide_spin_red_zone);
+}
+
 static void keep_in_callee_saved(struct keeper *k)
 {
 	spin(k, hide_spin_callee_saved);
@@ -220,6 +231,11 @@ static void check_vector(const char *name, bool has, void (*hide)(struct keeper 
 	}
 
 HIDING_KEEPER(the_red_zone, keep_in_red_zone)
+HIDING_PLACE(the_red_zone_of_a_thread_that_was_known)
+{
+	check_keeper(keep_in_red_zone_once_known, false);
+}
+
 HIDING_KEEPER(callee_saved_registers, keep_in_callee_saved)
 HIDING_VECTOR(xmm_registers, keep_in_xmm, "sse2")
 HIDING_VECTOR(ymm_registers, keep_in_ymm, "avx2")
@@ -306,6 +322,55 @@ static void check_exiting(void *(*fn)(void *))
 	thread_end(k.thread);
 	munmap(stack, STACK_BYTES);
 	assert_gone();
+}
+
+/* More than the C library keeps of threads that have ended. */
+#define LARGE_STACK ((size_t)256 << 20)
+
+/* Of a stack: a frame, and what is at its top. */
+struct ended {
+	struct hidden frame, top;
+};
+
+static void *note_stack(void *arg)
+{
+	struct ended *ended = arg;
+
+	child_check(foster_thread_attach() == 0);
+	child_check(foster_thread_detach() == 0);
+	ended->frame = hidden_of(__builtin_frame_address(0));
+	ended->top = hidden_of(__builtin_thread_pointer());
+	return NULL;
+}
+
+static struct ended stack_that_ended(void)
+{
+	struct ended there;
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	assert_int_equal(pthread_attr_init(&attr), 0);
+	assert_int_equal(pthread_attr_setstacksize(&attr, LARGE_STACK), 0);
+	assert_int_equal(pthread_create(&thread, &attr, note_stack, &there), 0);
+	assert_int_equal(pthread_attr_destroy(&attr), 0);
+	thread_end(thread);
+	return there;
+}
+
+/* What foster knows of the thread speaks of the memory no more. */
+HIDING_PLACE(memory_mapped_where_a_stack_was)
+{
+	const struct ended ended = stack_that_ended();
+	const uintptr_t start = ~ended.frame.complement & ~(page_size() - 1);
+	const size_t len = (~ended.top.complement | (page_size() - 1)) + 1 - start;
+	char *p = mmap((void *)start, len, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0);
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	hide_put(p + 64);
+	assert_kept();
+	hide_clear(p + 64);
+	assert_gone();
+	munmap(p, len);
 }
 
 static struct {

@@ -2,6 +2,10 @@
 /* foster_stats(): each counter counts what it says. */
 #include "support.h"
 
+#define GC_THREADS
+#define GC_NO_THREAD_REDIRECTS
+#include <gc/gc.h>
+
 #define RW (PROT_READ | PROT_WRITE)
 
 static void *volatile kept;
@@ -137,6 +141,28 @@ TEST(collections_that_foster_asked_for_are_counted)
 
 	assert_true(foster_collect(10000) >= 0);
 	assert_true(stats_now().asked > before);
+}
+
+/* One for the sign and one that decides, and none that is not counted. */
+TEST(no_more_collections_happen_than_are_counted)
+{
+	struct foster_options options = { .size = sizeof(options),
+					  .idle_collect_ms = FOSTER_NEVER };
+	struct foster_stats before;
+	unsigned long collections;
+
+	assert_int_equal(foster_init(&options), 0);
+	before = stats_now();
+	collections = GC_get_gc_no();
+	for (int i = 0; i < 20; i++) {
+		struct mark mark = make_dropped(2);
+
+		assert_goes(&mark);
+	}
+	collections = GC_get_gc_no() - collections;
+	assert_true(stats_now().rounds > before.rounds);
+	assert_in_range(collections, stats_now().asked - before.asked,
+			stats_now().asked - before.asked + stats_now().rounds - before.rounds);
 }
 
 TEST(idle_collections_are_counted)

@@ -229,6 +229,28 @@ TEST(where_a_filter_refuses_processes_nothing_is_released)
 	assert_undecided();
 }
 
+static void refuse_memory(void *addr, size_t len, void *arg UNUSED)
+{
+	memset(addr, 0, len);
+	refuse_mem();
+}
+
+/* Written, then made inaccessible: the kernel alone can read it. */
+TEST(where_memory_cannot_be_read_nothing_is_released)
+{
+	char *p = area_new(1);
+
+	*p = 1;
+	assert_int_equal(mprotect(p, page_size(), PROT_NONE), 0);
+	adopting_begin();
+	drop_with(refuse_memory);
+	forget();
+	(void)foster_collect(20000); /* from then on */
+	make_pair();
+	assert_undecided();
+	assert_undecided();
+}
+
 /* Undecided collections do not keep foster from anything else. */
 TEST(where_nothing_can_be_decided_regions_can_still_be_made_and_closed)
 {

@@ -380,6 +380,7 @@ int sweep_decide(struct sweep *s, enum sweep_way way)
 	FOSTER_SYNC("sweep-begins");
 	if (!err)
 		err = run(s);
+	FOSTER_SYNC("sweep-decided");
 	if (!err && s->way == SWEEP_SNAPSHOT) {
 		gc_locked(judge_late, s);
 		err = s->err;
