@@ -29,10 +29,18 @@ static void GC_CALLBACK on_event(GC_EventType event)
 	moment_await(&window.done);
 }
 
+static void watch_events_with(unsigned int sweep)
+{
+	struct foster_options options = FOSTER_OPTIONS_INIT;
+
+	options.sweep = sweep;
+	assert_int_equal(foster_init(&options), 0);
+	GC_set_on_collection_event(on_event);
+}
+
 static void watch_events(void)
 {
-	assert_int_equal(foster_init(NULL), 0);
-	GC_set_on_collection_event(on_event);
+	watch_events_with(FOSTER_SWEEP_DEFAULT);
 }
 
 /* One collection, in which the other thread has its moment. */
@@ -133,12 +141,12 @@ static void *visit_in_window(void *arg UNUSED)
 	return NULL;
 }
 
-TEST(a_pointer_that_a_visit_gave_after_marking_counts)
+static void check_visit(unsigned int sweep)
 {
 	struct mark mark;
 	pthread_t thread;
 
-	watch_events();
+	watch_events_with(sweep);
 	mark = make_dropped(2);
 	thread = thread_begin(visit_in_window, NULL);
 	collect_with_window();
@@ -150,6 +158,17 @@ TEST(a_pointer_that_a_visit_gave_after_marking_counts)
 	assert_true(mark_pattern_holds(&mark));
 	revealed = NULL;
 	assert_goes(&mark);
+}
+
+TEST(a_pointer_that_a_visit_gave_after_marking_counts)
+{
+	check_visit(FOSTER_SWEEP_DEFAULT);
+}
+
+/* The sign of that very collection would be the last word. */
+TEST(without_the_sweep_a_pointer_that_a_visit_gave_after_marking_counts)
+{
+	check_visit(FOSTER_SWEEP_OFF);
 }
 
 static void *unpin_in_window(void *arg)
