@@ -85,6 +85,56 @@ TEST(pages_that_come_into_being_are_told)
 	assert_told(9, 11, 16);
 }
 
+TEST(watching_tells_what_is_there)
+{
+	char *p;
+
+	begin_tracking();
+	p = map(16, ANON, -1);
+	madvise(p, 16 * page_size(), MADV_NOHUGEPAGE);
+	write_pages(p, 5, 8);
+	(void)read_page(p, 10); /* zeros: nothing yet */
+	assert_int_equal(watch(p, 16), 0);
+	assert_told(5, 8, 16);
+}
+
+static int write_to(const struct pages_run *run, void *arg UNUSED)
+{
+	++*(volatile char *)run->start;
+	return 0;
+}
+
+TEST(what_watching_tells_is_protected_by_then)
+{
+	char *p = map(16, ANON, -1);
+
+	begin_tracking();
+	madvise(p, 16 * page_size(), MADV_NOHUGEPAGE);
+	write_pages(p, 5, 8);
+	assert_int_equal(tracking_watch(&tracking, (uintptr_t)p, (uintptr_t)page_of(p, 16),
+					write_to, NULL),
+			 0);
+	ask(p, 16);
+	assert_told(5, 6, 16);
+}
+
+static int refuse(const struct pages_run *run UNUSED, void *arg UNUSED)
+{
+	return 77;
+}
+
+TEST(what_the_function_returns_ends_the_watching)
+{
+	char *p = map(16, ANON, -1);
+
+	begin_tracking();
+	write_pages(p, 5, 8);
+	assert_int_equal(tracking_watch(&tracking, (uintptr_t)p, (uintptr_t)page_of(p, 16),
+					refuse, NULL),
+			 77);
+	assert_false(is_registered(p));
+}
+
 TEST(watching_again_starts_again)
 {
 	char *p = watched(16);
@@ -370,6 +420,7 @@ TEST(huge_pages_stay_whole_and_are_told_every_time)
 
 	begin_tracking();
 	assert_int_equal(watch(p, 2 * in_one), 0);
+	assert_none_told(2 * in_one);
 	ask(p, 2 * in_one);
 	assert_told(0, 2 * in_one, 2 * in_one);
 	assert_true(told_huge);
@@ -506,6 +557,73 @@ TEST(one_walk_goes_over_the_whole_address_space)
 			 0);
 	assert_told(3, 5, 16);
 	assert_true(told_untracked);
+}
+
+static int scan_pages(char *p, size_t pages)
+{
+	forget_told(p);
+	told_end = 0;
+	return tracking_scan(&tracking, (uintptr_t)p, (uintptr_t)page_of(p, pages), note_any,
+			     NULL);
+}
+
+TEST(a_walk_over_much_tells_what_was_written)
+{
+	char *p = watched(PAGES_MOST);
+
+	assert_int_equal(scan_pages(p, PAGES_MOST), 0);
+	assert_none_told(PAGES_MOST);
+	/* Pages that are not there look as if they were written, until they are looked at. */
+	assert_int_equal(madvise(page_of(p, 20), 40 * page_size(), MADV_DONTNEED), 0);
+	write_pages(p, 0, 1);
+	write_pages(p, 30, 32);
+	write_pages(p, 2500, 2501);
+	write_pages(p, PAGES_MOST - 1, PAGES_MOST);
+	assert_int_equal(scan_pages(p, PAGES_MOST), 0);
+	for (size_t i = 0; i < PAGES_MOST; i++)
+		assert_int_equal(times_told[i], i == 0 || i == 30 || i == 31 || i == 2500 ||
+							i == PAGES_MOST - 1);
+	assert_false(told_untracked);
+}
+
+TEST(a_walk_over_much_tells_all_of_what_is_not_tracked)
+{
+	char *p = watched(PAGES_MOST);
+
+	assert_ptr_equal(mmap(page_of(p, 1500), 8 * page_size(), RW, ANON | MAP_FIXED, -1,
+			      0),
+			 page_of(p, 1500));
+	/* More than the kernel tells in the call that comes before the one it refuses. */
+	for (size_t i = 0; i < 1400; i += 2)
+		write_pages(p, i, i + 1);
+	write_pages(p, 1502, 1504);
+	write_pages(p, 3000, 3001);
+	assert_int_equal(scan_pages(p, PAGES_MOST), 0);
+	for (size_t i = 0; i < PAGES_MOST; i++)
+		assert_int_equal(times_told[i], (i < 1400 && i % 2 == 0) || i == 1502 ||
+							i == 1503 || i == 3000);
+	assert_true(told_untracked);
+}
+
+static int end_as_the_kernel_would(const struct tracking_run *run UNUSED, void *arg)
+{
+	++*(int *)arg;
+	return -EPERM;
+}
+
+TEST(what_the_function_returns_ends_the_walk_over_much)
+{
+	char *p = watched(PAGES_MOST);
+	int calls = 0;
+
+	write_pages(p, 7, 8);
+	write_pages(p, 9, 10);
+	write_pages(p, 3000, 3001);
+	assert_int_equal(tracking_scan(&tracking, (uintptr_t)p,
+				       (uintptr_t)page_of(p, PAGES_MOST),
+				       end_as_the_kernel_would, &calls),
+			 -EPERM);
+	assert_int_equal(calls, 1);
 }
 
 static int stop_at_second(const struct pages_run *run UNUSED, void *arg)

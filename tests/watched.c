@@ -101,10 +101,22 @@ void begin_tracking(void)
 	assert_int_equal(err, 0);
 }
 
+/* Of as many as are noted. */
+static int note_watched(const struct pages_run *run, void *arg)
+{
+	struct pages_run part = *run;
+	uintptr_t end = (uintptr_t)told_base + PAGES_MOST * page_size();
+
+	if (part.end > end)
+		part.end = end;
+	return part.start < part.end ? note(&part, arg) : 0;
+}
+
 int watch(char *p, size_t pages)
 {
+	forget_told(p);
 	return tracking_watch(&tracking, (uintptr_t)p,
-			      (uintptr_t)p + pages * page_size());
+			      (uintptr_t)p + pages * page_size(), note_watched, NULL);
 }
 
 char *watched(size_t pages)

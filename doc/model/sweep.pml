@@ -26,9 +26,9 @@ bool found;
 
 #define READ(w) hit[w] = hit[w] || has[w]
 
-inline list_and_track(w, page)
+/* A mapping that went since it was listed cannot be tracked. */
+inline track(w, page)
 {
-	listed[w] = mapped[w];
 	d_step { tracked[w] = listed[w] && mapped[w]; written[page] = 0 }
 }
 
@@ -130,15 +130,21 @@ inline look_at_mapping(w, page)
 	fi
 }
 
+/* One after the other is protected, and then read. */
 inline read_all()
 {
 #ifndef OTHER_MEMORY_NOT_READ
+	written[PA] = 0;
 	READ(A0);
 	IN_MEMORY(READ(A1);)
+	IN_MEMORY(written[PB] = 0;)
 	IN_MEMORY(READ(B);)
+	IN_MAPPINGS(track(X, PX);)
 	IN_MAPPINGS(READ(X);)
+	IN_MAPPINGS(track(Y, PY);)
 	IN_MAPPINGS(READ(Y);)
 #endif
+	IN_HEAP(written[PH] = 0;)
 	IN_HEAP(READ(H);)
 #ifdef SHARED_NOT_READ_IN_PAUSE
 	IN_MEMORY(judge(S);)
@@ -225,9 +231,9 @@ inline release()
 inline begin()
 {
 	clean = !HELD_ANYWHERE;
-	IN_MAPPINGS(list_and_track(X, PX);)
-	IN_MAPPINGS(list_and_track(Y, PY);)
-	d_step { written[PA] = 0; written[PB] = 0; written[PH] = 0 }
+	IN_MAPPINGS(listed[X] = mapped[X];)
+	IN_MAPPINGS(listed[Y] = mapped[Y];)
+	skip
 }
 
 /* Forgets, so that rounds that do not differ in what comes are one to spin. */

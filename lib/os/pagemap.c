@@ -119,7 +119,7 @@ static uintptr_t polite_end(uintptr_t start, uintptr_t end,
 	return most && end - start > most ? start + most : end;
 }
 
-/* One call.  How many runs, and *start moves on to where the kernel stopped. */
+/* One call.  How many runs, and *start moves on to where the kernel stopped, or to end. */
 static long step(int fd, uintptr_t *start, uintptr_t end,
 		 const struct pagemap_question *q, struct pagemap_run runs[RUNS_AT_ONCE])
 {
@@ -127,7 +127,7 @@ static long step(int fd, uintptr_t *start, uintptr_t end,
 		.size = sizeof(arg),
 		.flags = q->flags,
 		.start = *start,
-		.end = polite_end(*start, end, q),
+		.end = end,
 		.vec = (uintptr_t)runs,
 		.vec_len = RUNS_AT_ONCE,
 		.max_pages = q->most,
@@ -193,7 +193,7 @@ int pagemap_scan(int fd, uintptr_t start, uintptr_t end, const struct pagemap_qu
 	int r = 0;
 
 	while (start < end && r == 0) {
-		n = step(fd, &start, end, q, runs);
+		n = step(fd, &start, polite_end(start, end, q), q, runs);
 		if (n < 0)
 			break;
 		for (long i = 0; i < n && r == 0; i++)
@@ -205,11 +205,14 @@ int pagemap_scan(int fd, uintptr_t start, uintptr_t end, const struct pagemap_qu
 }
 
 uintptr_t pagemap_reach(int fd, uintptr_t start, uintptr_t end,
-			const struct pagemap_question *q)
+			const struct pagemap_question *q, bool *all)
 {
 	struct pagemap_run runs[RUNS_AT_ONCE];
+	uintptr_t next = start;
+	long n = step(fd, &next, end, q, runs);
 
-	return step(fd, &start, end, q, runs) < 0 ? end : start;
+	*all = n == 1 && runs->start == start && runs->end == next;
+	return n < 0 ? end : next;
 }
 
 /* ----------------------------------------------------------------------- by reading */

@@ -81,9 +81,13 @@ void pagemap_ask_again(void);
 int pagemap_scan(int fd, uintptr_t start, uintptr_t end, const struct pagemap_question *q,
 		 pagemap_fn *fn, void *arg) _must_check_ _nonnull_(4, 5);
 
-/* The address before which not many more than q->most pages in [start, end) match. */
+/*
+ * The address before which not many more than q->most pages in [start, end) match; *all:
+ * all before it do.  At an error: the end.
+ */
 uintptr_t pagemap_reach(int fd, uintptr_t start, uintptr_t end,
-			const struct pagemap_question *q) _must_check_ _nonnull_all_;
+			const struct pagemap_question *q, bool *all)
+	_must_check_ _nonnull_all_;
 
 /*
  * By reading: the runs of pages held, in the categories PAGEMAP_FILE, PRESENT, SWAPPED

@@ -17,6 +17,7 @@
 
 #define RED_ZONE 128u		  /* that leaf functions use below the stack pointer */
 #define WALKED_OVER ((uintptr_t)64 << 10) /* bytes of a gap that is not worth a walk of its own */
+#define WALKED_ALONE ((uintptr_t)4 << 20) /* bytes of a mapping that is probably watched */
 #define AHEAD_MOST 1024u	  /* mappings that are asked about at once */
 
 /* ------------------------------------------------------------------ stacks and registers */
@@ -134,13 +135,22 @@ static bool is_passed_over(const struct layout_entry *entry)
 	return entry->kind == LAYOUT_SHARED && watched_is_small(entry);
 }
 
-/* From entry i on, private memory with little else between: one walk.  The entry behind. */
+static bool is_big(const struct layout_entry *entry)
+{
+	return entry->end - entry->start >= WALKED_ALONE;
+}
+
+/*
+ * From entry i on, private memory with little else between: one walk.  The entry behind.  What is big is
+ * walked alone: a walk is faster where all is watched.
+ */
 static size_t read_changed(struct sweep *s, size_t i, int *err)
 {
 	const struct layout_entry *entry = s->layout.entry;
 	size_t end = i;
 
-	while (end < s->layout.count && (is_private(&entry[end]) || is_passed_over(&entry[end])) &&
+	while (end < s->layout.count && !(end > i && (is_big(&entry[i]) || is_big(&entry[end]))) &&
+	       (is_private(&entry[end]) || is_passed_over(&entry[end])) &&
 	       (end == i || entry[end].start - entry[end - 1].end < WALKED_OVER))
 		end++;
 	s->reader.partly = true;

@@ -100,11 +100,13 @@ void sweep_after_fork(void)
 
 /* ------------------------------------------------------------------ in the companion, before */
 
+/* Huge pages count as written every time: the pause reads them anyway. */
 static int on_written(const struct pages_run *run, void *arg)
 {
 	struct reader *r = arg;
 
-	reader_read_run(r, r->entry, run->start, run->end);
+	if (!run->huge)
+		reader_read_run(r, r->entry, run->start, run->end);
 	return 0;
 }
 
@@ -146,15 +148,10 @@ static int read_early(struct sweep *s)
 {
 	int err = tracking_begin(&s->tracking);
 
-	if (!err)
-		err = watched_begin(&s->watched, &s->layout, &s->tracking, &s->own);
 	s->reader.early = true;
-	for (size_t i = 0; i < s->watched.count && !err; i++) {
-		const struct layout_entry *entry = s->watched.entry[i];
-
-		err = reader_read(&s->reader, entry, entry->start, entry->end);
-		FOSTER_SYNC("sweep-reading");
-	}
+	if (!err)
+		err = watched_begin(&s->watched, &s->layout, &s->tracking, &s->reader,
+				    &s->own);
 	if (!err)
 		read_until_little_is_written(s);
 	s->reader.early = false;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/sync.h"
 #include "os/pages.h"
 
 #define SMALL_MAPPING ((uint64_t)64 << 10)
@@ -17,11 +18,15 @@ static bool can_be_watched(const struct layout_entry *entry)
 	return entry->kind == LAYOUT_PRIVATE && !entry->uffd && !entry->huge;
 }
 
-/* What cannot be watched is read in the pause. */
+/* What cannot be watched is read in the pause, even if some of it is read now. */
 static void watch(struct watched *w, const struct layout_entry *entry)
 {
-	if (can_be_watched(entry) && !tracking_watch(w->tracking, entry->start, entry->end))
+	if (!can_be_watched(entry))
+		return;
+	w->reader->entry = entry;
+	if (!tracking_watch(w->tracking, entry->start, entry->end, reader_read_held, w->reader))
 		w->entry[w->count++] = entry;
+	FOSTER_SYNC("sweep-reading");
 }
 
 bool watched_is_small(const struct layout_entry *entry)
@@ -93,12 +98,13 @@ static size_t watch_small(struct watched *w, const struct layout *layout, size_t
 
 /* Private memory; that of files is little, and of it only written pages count. */
 int watched_begin(struct watched *w, const struct layout *layout, struct tracking *tracking,
-		  struct scratch *scratch)
+		  struct reader *reader, struct scratch *scratch)
 {
 	*w = (struct watched){
 		.entry = scratch_take(scratch, layout->count * sizeof(*w->entry)),
 		.held = scratch_take(scratch, ROW_MOST * sizeof(*w->held)),
 		.tracking = tracking,
+		.reader = reader,
 	};
 	if (!w->entry || !w->held)
 		return -ENOMEM;
