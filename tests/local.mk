@@ -195,6 +195,7 @@ sweep_test_programs = \
 	tests/test_stop_signals \
 	tests/test_suspects \
 	tests/test_sweep \
+	tests/test_sweep_end \
 	tests/test_tracking \
 	tests/test_tracking_end \
 	tests/test_tracking_sound \
@@ -249,6 +250,9 @@ tests_test_stop_signals_CPPFLAGS = $(test_cppflags)
 tests_test_stop_signals_LDADD = $(null_libs)
 tests_test_suspects_CPPFLAGS = $(test_cppflags)
 tests_test_suspects_LDADD = $(null_libs)
+tests_test_sweep_end_SOURCES = $(adopting_sources) tests/test_sweep_end.c
+tests_test_sweep_end_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
+tests_test_sweep_end_LDADD = $(test_libs)
 tests_test_sweep_SOURCES = $(adopting_sources) tests/refuse.h tests/test_sweep.c
 tests_test_sweep_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_sweep_LDADD = $(test_libs)

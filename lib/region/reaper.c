@@ -17,6 +17,7 @@
 #include "region/region.h"
 #include "region/round.h"
 #include "region/stats.h"
+#include "track/sweep.h"
 
 #define ROUNDS_AT_MOST 16	/* collections for one foster_collect() */
 #define UNDECIDED_MOST 4u	/* of these, that could decide nothing */
@@ -171,6 +172,9 @@ static int64_t collect_once(bool all, bool signs)
 	err = collect_unless_refused(all, signs);
 	(void)settle_doubted();
 	(void)vm_spare_mappings();
+	/* Who asked is to have the answer first; what nobody asked for is paid for as a whole. */
+	if (!all)
+		sweep_rest();
 	released = stats_get(released) - before;
 	pace_collected(clock_ns() - start, !err, released != 0);
 	atomic_fetch_add_explicit(&rounds, 1, memory_order_release);
@@ -282,8 +286,10 @@ static void serve(void)
 		make_for_others();
 		damage_report();
 		settled = settle_doubted();
-		if (!collect_if_due())
-			rest(heard, settled);
+		if (collect_if_due())
+			continue;
+		sweep_rest();
+		rest(heard, settled);
 	}
 }
 
@@ -299,6 +305,7 @@ static void become(enum state to)
 static void serve_last(void)
 {
 	make_for_others();
+	sweep_rest();
 	empty_pool(0);
 	atomic_store(&served, atomic_load(&asked));
 	futex_wake(&served);

@@ -154,7 +154,7 @@ static size_t read_changed(struct sweep *s, size_t i, int *err)
 	       (end == i || entry[end].start - entry[end - 1].end < WALKED_OVER))
 		end++;
 	s->reader.partly = true;
-	*err = tracking_scan(&s->tracking, entry[i].start, entry[end - 1].end, on_run, s);
+	*err = tracking_scan(s->tracking, entry[i].start, entry[end - 1].end, on_run, s);
 	s->reader.partly = false;
 	return end;
 }

@@ -47,6 +47,7 @@ static enum phase phase_of(struct sweep *s)
  */
 static struct scratch kept_own;
 static struct scratch kept_shared;
+static struct tracking tracking = { .faults = { .fd = -1 } }; /* goes on until sweep_rest() */
 static size_t own_bytes = OWN_LEAST; /* grows when it was too little */
 
 static int open_scratch(struct scratch *kept, size_t bytes,
@@ -88,6 +89,7 @@ void sweep_open(void)
 
 void sweep_after_fork(void)
 {
+	tracking_after_fork(&tracking);
 	/* The parent goes on using what is shared. */
 	scratch_close(&kept_own);
 	scratch_close(&kept_shared);
@@ -121,7 +123,7 @@ static uint64_t read_written_early(struct sweep *s)
 
 		s->reader.entry = entry;
 		/* Where it fails the range is no longer tracked, and is read in the pause. */
-		(void)!tracking_written(&s->tracking, entry->start, entry->end, true,
+		(void)!tracking_written(s->tracking, entry->start, entry->end, true,
 					on_written, &s->reader);
 	}
 	s->reader.partly = false;
@@ -146,11 +148,11 @@ static void read_until_little_is_written(struct sweep *s)
 /* Everything that can be watched, while the program runs. */
 static int read_early(struct sweep *s)
 {
-	int err = tracking_begin(&s->tracking);
+	int err = tracking_begin(s->tracking);
 
 	s->reader.early = true;
 	if (!err)
-		err = watched_begin(&s->watched, &s->layout, &s->tracking, &s->reader,
+		err = watched_begin(&s->watched, &s->layout, s->tracking, &s->reader,
 				    &s->own);
 	if (!err)
 		read_until_little_is_written(s);
@@ -193,6 +195,7 @@ int sweep_begin(struct sweep *s, uint32_t capacity, evidence_owner_fn *owner,
 		.process = getpid(),
 		.owner = thread_tid(),
 		.gaps_owner = gaps,
+		.tracking = &tracking,
 	};
 	err = open_scratch(&kept_own, own_bytes, scratch_open);
 	if (!err)
@@ -319,8 +322,6 @@ static int run(struct sweep *s)
 	else
 		err = collect_with(s, &c);
 	end = companion_wait(&c, err ? clock_ns() + PAUSE_STOP_NS : clock_ns() + 2 * ALL_NS);
-	if (s->way == SWEEP_TRACKED)
-		tracking_end(&s->tracking);
 	if (!err)
 		err = end;
 	return err ? err : s->err;
@@ -370,6 +371,7 @@ int sweep_decide(struct sweep *s, enum sweep_way way)
 
 	mutant_choose();
 	handlers_learn();
+	sweep_rest();
 	s->way = way == SWEEP_BEST ? best_way() : way;
 	err = suspects_seal(&s->suspects, &s->shared);
 	if (!err)
@@ -388,6 +390,13 @@ int sweep_decide(struct sweep *s, enum sweep_way way)
 	if (is_refusal(err) && s->way == SWEEP_TRACKED && !s->cycle)
 		no_tracking = true;
 	return err;
+}
+
+void sweep_rest(void)
+{
+	if (tracking.faults.fd >= 0)
+		FOSTER_SYNC("sweep-rests");
+	tracking_end(&tracking);
 }
 
 void sweep_spare(struct sweep *s, uint32_t i)

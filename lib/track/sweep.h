@@ -51,7 +51,7 @@ struct sweep {
 	struct suspects suspects;
 	struct evidence *evidence; /* in shared */
 	struct reader reader;
-	struct tracking tracking;
+	struct tracking *tracking;
 	struct watched watched;
 	struct layout layout;
 	const struct gaps_owner *gaps_owner;
@@ -96,6 +96,12 @@ void sweep_close(struct sweep *s) _nonnull_all_;
 enum evidence_place sweep_kept(const struct sweep *s, uint32_t i) _nonnull_all_;
 
 void sweep_end(struct sweep *s) _nonnull_all_;
+
+/*
+ * Writes to memory are no longer noticed: what the last rounds left to be done when nobody waits, 20 ms
+ * for each GiB.  The next round does it first, else.
+ */
+void sweep_rest(void);
 
 /* Between a sweep_decide() that returned -ENOMEM and sweep_end().  True: worth another try. */
 bool sweep_grow(void) _must_check_;
