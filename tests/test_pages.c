@@ -73,7 +73,7 @@ static void ask(const void *p, size_t pages)
 {
 	runs_count = 0;
 	assert_int_equal(pages_held((uintptr_t)p, (uintptr_t)p + pages * page_size(),
-				    collect, NULL, false),
+				    collect, NULL, PAGES_FILES),
 			 0);
 }
 
@@ -248,7 +248,7 @@ TEST_BOTH_WAYS(what_the_function_returns_ends_the_walk)
 	for (size_t i = 0; i < 8; i += 2)
 		write_pages(p, i, i + 1);
 	assert_int_equal(pages_held((uintptr_t)p, (uintptr_t)p + 8 * page_size(),
-				    stop_at_second, &calls, false),
+				    stop_at_second, &calls, PAGES_FILES),
 			 77);
 	assert_int_equal(calls, 2);
 }
@@ -289,6 +289,25 @@ TEST_BOTH_WAYS(only_written_pages_of_a_private_file_mapping_are_anonymous)
 	assert_false(runs[0].anonymous);
 	assert_true(runs[1].anonymous);
 	assert_false(runs[2].anonymous);
+}
+
+TEST(a_files_pages_are_not_told_apart_unless_asked)
+{
+	const int fd = pattern_memfd(8 * page_size(), 0);
+	char *p = mmap(NULL, 8 * page_size(), RW, MAP_PRIVATE, fd, 0);
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	for (size_t i = 0; i < 8; i++)
+		(void)*(volatile char *)(p + i * page_size());
+	write_pages(p, 3, 5);
+	ask(p, 8);
+	assert_int_equal(runs_count, 3);
+	runs_count = 0;
+	assert_int_equal(pages_held((uintptr_t)p, (uintptr_t)p + 8 * page_size(), collect,
+				    NULL, 0),
+			 0);
+	assert_int_equal(runs_count, 1);
+	assert_run(0, p, 0, 8);
 }
 
 TEST_BOTH_WAYS(shared_memory_is_not_anonymous)
@@ -386,7 +405,8 @@ static void assert_copy_sees_itself(bool own)
 			pages_after_fork();
 		runs_count = 0;
 		child_check(pages_held((uintptr_t)p, (uintptr_t)p + 8 * page_size(),
-				       collect, NULL, own) == 0);
+				       collect, NULL,
+				       PAGES_FILES | (own ? PAGES_OWN : 0u)) == 0);
 		child_check(runs_count == 2);
 		child_check(runs[0].start == (uintptr_t)p + page_size());
 		child_check(runs[1].start == (uintptr_t)p + 5 * page_size());
@@ -418,7 +438,7 @@ TEST_BOTH_WAYS(asking_as_a_copy_leaves_no_descriptor)
 	before = fd_count();
 	runs_count = 0;
 	assert_int_equal(pages_held((uintptr_t)p, (uintptr_t)p + 2 * page_size(), collect,
-				    NULL, true),
+				    NULL, PAGES_OWN | PAGES_FILES),
 			 0);
 	assert_int_equal(runs_count, 1);
 	assert_int_equal(fd_count(), before);
@@ -428,7 +448,7 @@ static int ask_in_companion(void *p)
 {
 	runs_count = 0;
 	return pages_held((uintptr_t)p, (uintptr_t)p + 8 * page_size(), collect, NULL,
-			  false);
+			  PAGES_FILES);
 }
 
 static void run_companion(char *p)
@@ -493,8 +513,8 @@ TEST(without_a_descriptor_left_it_is_an_error)
 
 	write_pages(p, 1, 2);
 	allow_descriptors(0);
-	assert_int_equal(pages_held(start, end, collect, NULL, false), -EMFILE);
-	assert_int_equal(pages_held(start, end, collect, NULL, true), -EMFILE);
+	assert_int_equal(pages_held(start, end, collect, NULL, PAGES_FILES), -EMFILE);
+	assert_int_equal(pages_held(start, end, collect, NULL, PAGES_OWN | PAGES_FILES), -EMFILE);
 	allow_descriptors(1024);
 	ask(p, 4);
 	assert_int_equal(runs_count, 1);
@@ -517,7 +537,7 @@ TEST(what_was_opened_works_after_privileges_are_dropped)
 	ask(p, 4);
 	assert_int_equal(runs_count, 1);
 	assert_int_equal(pages_held((uintptr_t)p, (uintptr_t)p + 4 * page_size(), collect,
-				    NULL, true),
+				    NULL, PAGES_OWN | PAGES_FILES),
 			 -EACCES);
 }
 
@@ -529,7 +549,7 @@ TEST(errno_is_left_alone)
 	allow_descriptors(0);
 	errno = 4711;
 	assert_int_equal(pages_held((uintptr_t)p, (uintptr_t)p + 4 * page_size(), collect,
-				    NULL, false),
+				    NULL, PAGES_FILES),
 			 -EMFILE);
 	assert_int_equal(errno, 4711);
 }
@@ -624,7 +644,7 @@ TEST(a_refused_ioctl_is_replaced_whatever_the_reason)
 			runs_count = 0;
 			child_check(pages_held((uintptr_t)p,
 					       (uintptr_t)p + 4 * page_size(), collect,
-					       NULL, false) == 0);
+					       NULL, PAGES_FILES) == 0);
 			child_check(runs_count == 1);
 			_exit(0);
 		}

@@ -559,6 +559,28 @@ TEST(one_walk_goes_over_the_whole_address_space)
 	assert_true(told_untracked);
 }
 
+static int note_anonymous(const struct tracking_run *run, void *arg)
+{
+	return run->pages.anonymous ? note_any(run, arg) : 0;
+}
+
+TEST(one_walk_tells_which_pages_are_a_files)
+{
+	const int fd = pattern_memfd(16 * page_size(), 0);
+	char *p = map(16, MAP_PRIVATE, fd);
+
+	begin_tracking();
+	for (size_t i = 0; i < 16; i++)
+		(void)read_page(p, i);
+	write_pages(p, 3, 5);
+	forget_told(p);
+	told_end = 0;
+	assert_int_equal(tracking_scan(&tracking, (uintptr_t)p, (uintptr_t)page_of(p, 16),
+				       note_anonymous, NULL),
+			 0);
+	assert_told(3, 5, 16);
+}
+
 static int scan_pages(char *p, size_t pages)
 {
 	forget_told(p);

@@ -39,7 +39,7 @@ static bool is_refusal(int r)
 	return r == -ENOSYS || r == -ENOTTY || r == -EINVAL || r == -EPERM || r == -EACCES;
 }
 
-static int held(int fd, uintptr_t start, uintptr_t end, struct listener *l)
+static int held(int fd, uintptr_t start, uintptr_t end, struct listener *l, bool files)
 {
 	const uint64_t known = pagemap_knows(fd);
 	const uint64_t empty = (PAGEMAP_ZERO | PAGEMAP_GUARD) & known;
@@ -47,7 +47,7 @@ static int held(int fd, uintptr_t start, uintptr_t end, struct listener *l)
 		.inverted = empty,
 		.all = empty,
 		.any = PAGEMAP_HELD,
-		.tell = PAGEMAP_HELD | PAGEMAP_FILE | PAGEMAP_HUGE,
+		.tell = PAGEMAP_HELD | PAGEMAP_HUGE | (files ? PAGEMAP_FILE : 0u),
 		.most = PAGES_AT_ONCE,
 	};
 
@@ -73,15 +73,16 @@ void pages_after_fork(void)
 	pagemap_after_fork();
 }
 
-int pages_held(uintptr_t start, uintptr_t end, pages_fn *fn, void *arg, bool own)
+int pages_held(uintptr_t start, uintptr_t end, pages_fn *fn, void *arg, unsigned int how)
 {
 	struct listener l = { fn, arg, false };
+	bool own = how & PAGES_OWN;
 	int fd = own ? pagemap_own_fd() : pagemap_fd();
 	int r;
 
 	if (fd < 0)
 		return fd;
-	r = held(fd, start, end, &l);
+	r = held(fd, start, end, &l, how & PAGES_FILES);
 	if (own)
 		(void)raw(SYS_close, (uintptr_t)fd);
 	return r;

@@ -125,7 +125,7 @@ static struct pages_run pages_of(const struct pagemap_run *run)
 	return (struct pages_run){
 		.start = (uintptr_t)run->start,
 		.end = (uintptr_t)run->end,
-		.anonymous = true,
+		.anonymous = !(run->categories & PAGEMAP_FILE),
 		.swapped = run->categories & PAGEMAP_SWAPPED,
 		.huge = run->categories & PAGEMAP_HUGE,
 	};
@@ -280,7 +280,7 @@ static int scan_each(struct tracking *t, uintptr_t start, uintptr_t end,
 		.inverted = t->empty | PAGEMAP_TRACKED,
 		.all = t->empty,
 		.any = PAGEMAP_WRITTEN | PAGEMAP_TRACKED,
-		.tell = PAGEMAP_HELD | PAGEMAP_HUGE | PAGEMAP_TRACKED,
+		.tell = PAGEMAP_HELD | PAGEMAP_HUGE | PAGEMAP_TRACKED | PAGEMAP_FILE,
 	};
 
 	return pagemap_scan(t->pagemap, start, end, &q, tell_held, l);

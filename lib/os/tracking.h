@@ -60,7 +60,7 @@ int tracking_watch(struct tracking *t, uintptr_t start, uintptr_t end, pages_fn 
 
 /*
  * Calls fn for the runs in [start, end) that were perhaps written since they were last
- * protected, and hold something (anonymous is always true: not asked for).  What is in a
+ * protected, and hold something (anonymous is true: not asked for).  What is in a
  * page that is not told is what was in it when it was protected; or nothing, if it was
  * given back.
  *
@@ -85,10 +85,10 @@ typedef int tracking_fn(const struct tracking_run *run, void *arg);
 /*
  * The same for any stretch of the address space, in one walk: of what is tracked the runs
  * perhaps written, of all else the runs present or swapped, in ascending order (a run may
- * go over from one mapping to the next).  0.25 us for each mapping, 0.7 ms for each GiB
- * present, or 0.3 ms where all that is big is tracked and little was written, against
- * 1 us for each call of tracking_written().  Big shared mappings had better be left out:
- * they are walked page by page.
+ * go over from one mapping to the next).  Here anonymous is told.  0.25 us for each
+ * mapping, 0.7 ms for each GiB present, or 0.3 ms where all that is big is tracked and
+ * little was written, against 1 us for each call of tracking_written().  Big shared
+ * mappings had better be left out: they are walked page by page.
  */
 int tracking_scan(struct tracking *t, uintptr_t start, uintptr_t end, tracking_fn *fn,
 		  void *arg) _must_check_ _nonnull_(1, 4);

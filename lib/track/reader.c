@@ -222,13 +222,22 @@ static int on_resident(uintptr_t start, uintptr_t end, void *arg)
 	return 0;
 }
 
+/* Whether the kernel has a file's page there is asked only where it may: it is dear. */
+static int read_held(struct reader *r, uintptr_t start, uintptr_t end)
+{
+	unsigned int how = (r->copy ? PAGES_OWN : 0u) |
+			   (r->entry->kind == LAYOUT_FILE ? PAGES_FILES : 0u);
+
+	return pages_held(start, end, reader_read_held, r, how);
+}
+
 int reader_read(struct reader *r, const struct layout_entry *entry, uintptr_t start, uintptr_t end)
 {
 	r->entry = entry;
 	switch (entry->kind) {
 	case LAYOUT_PRIVATE:
 	case LAYOUT_FILE:
-		return pages_held(start, end, reader_read_held, r, r->copy);
+		return read_held(r, start, end);
 	case LAYOUT_UNKNOWN:
 		if (!entry->readable)
 			return -EAGAIN;
@@ -236,7 +245,7 @@ int reader_read(struct reader *r, const struct layout_entry *entry, uintptr_t st
 	case LAYOUT_SHARED:
 		/* Should it be an arena by now, what is not there must not be touched. */
 		if (entry->bpf)
-			return pages_held(start, end, reader_read_held, r, r->copy);
+			return read_held(r, start, end);
 		return resident_each(&r->resident, start, end, r->mapped_to, on_resident, r);
 	default:
 		return 0;

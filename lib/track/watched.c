@@ -66,7 +66,7 @@ static int count_held(const struct pages_run *run, void *arg)
  */
 static void watch_row(struct watched *w, struct row *row)
 {
-	bool told = !pages_held(row->first->start, row->end[-1].end, count_held, row, false);
+	bool told = !pages_held(row->first->start, row->end[-1].end, count_held, row, 0);
 
 	fo_assert(row->first < row->end && row->at <= row->end);
 	for (const struct layout_entry *entry = row->first; entry < row->end; entry++) {
