@@ -98,29 +98,35 @@ static bool is_private(const struct layout_entry *entry)
 	return entry->kind == LAYOUT_PRIVATE || entry->kind == LAYOUT_FILE;
 }
 
-/* A run of written pages, or of pages that are not watched; it may go over several mappings. */
-static int on_run(const struct tracking_run *run, void *arg)
+/* A run of pages in private memory; it may go over several mappings, and what lies between. */
+static int read_parts(const struct pages_run *run, void *arg)
 {
 	struct sweep *s = arg;
-	struct pages_run part = run->pages;
+	struct pages_run part = *run;
 	int err = 0;
 
-	if (MUTANT(OLD_PAGES) && run->tracked)
-		return 0;
-	while (part.start < run->pages.end && !err) {
+	while (part.start < run->end && !err) {
 		const struct layout_entry *entry = layout_at(&s->layout, part.start);
 
 		if (!entry) { /* of our own scratch */
 			part.start += vm_page_size();
 			continue;
 		}
-		part.end = entry->end < run->pages.end ? entry->end : run->pages.end;
+		part.end = entry->end < run->end ? entry->end : run->end;
 		s->reader.entry = entry;
 		if (is_private(entry))
 			err = reader_read_held(&part, &s->reader);
 		part.start = part.end;
 	}
 	return err;
+}
+
+/* Written pages, or pages that are not watched. */
+static int on_run(const struct tracking_run *run, void *arg)
+{
+	if (MUTANT(OLD_PAGES) && run->tracked)
+		return 0;
+	return read_parts(&run->pages, arg);
 }
 
 static bool is_left_out(const struct layout_entry *entry)
@@ -159,6 +165,28 @@ static size_t read_changed(struct sweep *s, size_t i, int *err)
 	return end;
 }
 
+/* The next belongs to the same walk: it is as small as all the others, and not far away. */
+static bool goes_on(const struct layout_entry *entry)
+{
+	return is_private(entry) && !is_big(entry) && !is_left_out(entry) &&
+	       entry->start - entry[-1].end < WALKED_OVER;
+}
+
+/* From entry i on, which is private: one walk over all that follow each other.  The entry behind. */
+static size_t read_row(struct sweep *s, size_t i, int *err)
+{
+	const struct layout_entry *entry = s->layout.entry;
+	size_t end = i + 1;
+	bool files = entry[i].kind == LAYOUT_FILE;
+
+	if (!is_big(&entry[i]))
+		for (; end < s->layout.count && goes_on(&entry[end]); end++)
+			files |= entry[end].kind == LAYOUT_FILE;
+	*err = pages_held(entry[i].start, entry[end - 1].end, read_parts, s,
+			  files ? PAGES_FILES : 0u);
+	return end;
+}
+
 static int what_was_left_out(const struct sweep *s)
 {
 	return s->reader.swapped || s->reader.blind ? -EAGAIN : 0;
@@ -191,6 +219,22 @@ static void look_ahead(struct sweep *s, size_t i)
 		s->reader.mapped_to = entry[n].end;
 }
 
+/* Entry i, or a row of them, unless the way has read it or will.  The entry behind. */
+static size_t read_here(struct sweep *s, size_t i, int *err)
+{
+	const struct layout_entry *entry = &s->layout.entry[i];
+	bool private = is_private(entry);
+
+	if (is_left_out(entry) || (s->way == SWEEP_TRACKED && private) ||
+	    (s->way == SWEEP_SNAPSHOT && private && !entry->odd_in_snapshot))
+		return i + 1;
+	if (s->way == SWEEP_PAUSE && private)
+		return read_row(s, i, err);
+	look_ahead(s, i);
+	*err = reader_read(&s->reader, entry, entry->start, entry->end);
+	return i + 1;
+}
+
 /* All that the way leaves to read here and now. */
 static int read_memory(struct sweep *s)
 {
@@ -198,19 +242,9 @@ static int read_memory(struct sweep *s)
 
 	resident_init(&s->reader.resident);
 	s->reader.mapped_to = 0;
-	for (size_t i = 0; i < s->layout.count && !err; i++) {
-		const struct layout_entry *entry = &s->layout.entry[i];
-		bool private = is_private(entry);
-
+	for (size_t i = 0; i < s->layout.count && !err;) {
 		FOSTER_SYNC("sweep-deciding");
-		if (s->way == SWEEP_TRACKED && private)
-			continue;
-		if (s->way == SWEEP_SNAPSHOT && private && !entry->odd_in_snapshot)
-			continue;
-		if (is_left_out(entry))
-			continue;
-		look_ahead(s, i);
-		err = reader_read(&s->reader, entry, entry->start, entry->end);
+		i = read_here(s, i, &err);
 	}
 	s->reader.mapped_to = 0; /* it may be where a region begins */
 	return err ? err : what_was_left_out(s);
