@@ -197,6 +197,31 @@ HIDING_PLACE(an_inaccessible_page_of_a_file)
 	assert_gone();
 }
 
+/* What a file has, nobody here has put there by a pointer of this process. */
+HIDING_PLACE(malloc_memory_and_not_in_an_unwritten_page_of_a_file)
+{
+	char path[PATH_MAX];
+	const int fd = pattern_file(path, 4 * page_size());
+	void *area = malloc(HIDE_ROOM);
+	char *p = mmap(NULL, 4 * page_size(), RW, MAP_SHARED, fd, 0);
+
+	unlink(path);
+	assert_ptr_not_equal(p, MAP_FAILED);
+	assert_non_null(area);
+	hide_put(p + page_size());
+	munmap(p, 4 * page_size());
+	hide_put(area);
+	assert_kept();
+	p = mmap(NULL, 4 * page_size(), RW, MAP_PRIVATE, fd, 0);
+	assert_ptr_not_equal(p, MAP_FAILED);
+	for (size_t i = 0; i < 4; i++)
+		(void)*(volatile char *)(p + i * page_size());
+	hide_clear(area);
+	assert_gone();
+	munmap(p, 4 * page_size());
+	close(fd);
+}
+
 HIDING_PLACE(a_written_page_of_a_private_file_mapping)
 {
 	char path[PATH_MAX];
