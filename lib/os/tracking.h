@@ -94,7 +94,7 @@ int tracking_scan(struct tracking *t, uintptr_t start, uintptr_t end, tracking_f
 		  void *arg) _must_check_ _nonnull_(1, 4);
 
 /*
- * Leaves no trace: makes everything writable again (18 ms for 1 GiB, in steps of 1 ms,
+ * Leaves no trace: makes everything writable again (20 ms for 1 GiB, in steps of 1 ms,
  * since meanwhile nobody can map memory).  Any number of times, at any time; also after
  * the companion that used it was killed.
  */
