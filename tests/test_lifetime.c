@@ -231,7 +231,7 @@ TEST(a_region_goes_by_collections_of_the_host_alone)
 
 	assert_int_equal(foster_init(&options), 0);
 	mark = make_dropped(2);
-	for (int i = 0; i < 200 && maps_count_inode(mark.inode); i++) {
+	for (int i = 0; i < 2000 && maps_count_inode(mark.inode); i++) {
 		forget();
 		GC_gcollect();
 		sleep_ms(5);
