@@ -36,7 +36,8 @@ enum kept_file { KEPT_MAPS, KEPT_SMAPS, KEPT_PAGEMAP, KEPT_MEM, KEPT_TASK };
 struct census {
 	uint64_t regions, bytes, unseen, revoked, closed, disowned;
 	size_t files;	 /* mappings of the files */
-	size_t fds; /* but those that foster keeps: */
+	size_t tracking; /* descriptors of a round that has not ended */
+	size_t fds;	 /* but these and those that foster keeps: */
 	size_t kept_fds[KEPT_FILES];
 };
 
