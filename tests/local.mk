@@ -26,6 +26,7 @@ core_test_programs = \
 	tests/test_close \
 	tests/test_collect \
 	tests/test_copy \
+	tests/test_crowds \
 	tests/test_disown \
 	tests/test_file \
 	tests/test_finalizers \
@@ -65,6 +66,8 @@ tests_test_collect_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_collect_LDADD = $(test_libs)
 tests_test_copy_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_copy_LDADD = $(test_libs)
+tests_test_crowds_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
+tests_test_crowds_LDADD = $(test_libs)
 tests_test_disown_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
 tests_test_disown_LDADD = $(test_libs)
 tests_test_file_CPPFLAGS = $(test_cppflags) $(GC_CFLAGS)
