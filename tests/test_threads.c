@@ -503,3 +503,77 @@ TEST(what_a_handler_on_a_part_of_the_same_stack_interrupts_stays)
 	__asm__ volatile("" : : "r"(other) : "memory");
 	assert_goes(&interrupted);
 }
+
+/* --------------------------------------------------------------- right above a stack */
+
+#define STACK_BYTES ((size_t)1 << 20)
+
+struct above {
+	struct moment called, end;
+	bool attach;
+	struct mark mark;
+};
+
+static void *call_and_wait(void *arg)
+{
+	struct above *above = arg;
+
+	if (above->attach)
+		must(foster_thread_attach() == 0);
+	must(foster_collect(20000) >= 0);
+	moment_announce(&above->called);
+	moment_await(&above->end);
+	return NULL;
+}
+
+/* A thread that has called foster, on a stack whose end is the beginning of a region. */
+static NOINLINE pthread_t thread_below_region(struct above *above)
+{
+	/* A page more: no other's beginning is the region's end. */
+	char *stack = mmap(NULL, STACK_BYTES + 2 * page_size(), RW, ANON, -1, 0);
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	assert_ptr_not_equal(stack, MAP_FAILED);
+	assert_ptr_equal(foster_adopt(stack + STACK_BYTES, page_size(), NULL, NULL),
+			 stack + STACK_BYTES);
+	above->mark = mark_of(stack + STACK_BYTES);
+	assert_int_equal(pthread_attr_init(&attr), 0);
+	assert_int_equal(pthread_attr_setstack(&attr, stack, STACK_BYTES), 0);
+	assert_int_equal(pthread_create(&thread, &attr, call_and_wait, above), 0);
+	pthread_attr_destroy(&attr);
+	memset(&attr, 0, sizeof(attr));
+	moment_await(&above->called);
+	return thread;
+}
+
+static void check_above(bool attach, bool ended)
+{
+	struct above above = { .attach = attach };
+	pthread_t thread;
+
+	assert_int_equal(foster_init(NULL), 0);
+	thread = thread_below_region(&above);
+	if (!ended)
+		assert_goes(&above.mark);
+	moment_announce(&above.end);
+	thread_end(thread);
+	if (ended)
+		assert_goes(&above.mark);
+}
+
+/* (While a thread is attached libgc remembers where its stack ends.) */
+TEST(a_region_right_above_the_stack_of_a_thread_goes)
+{
+	check_above(false, false);
+}
+
+TEST(a_region_right_above_the_stack_of_a_thread_that_ended_goes)
+{
+	check_above(false, true);
+}
+
+TEST(a_region_right_above_the_stack_of_an_attached_thread_that_ended_goes)
+{
+	check_above(true, true);
+}

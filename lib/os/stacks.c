@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <sys/auxv.h>
 
+#include "base/hidden.h"
 #include "os/thread.h"
 
 /* Threads beyond that many are not noted: all of their stacks is read. */
@@ -14,10 +15,13 @@
 /*
  * A slot is its owner's alone from the moment that it sets tid.  A reader that meets a slot whose
  * owner is writing to it sees no bounds: high is set last, and cleared first.
+ *
+ * The addresses are hidden.  A stack ends where the memory above it begins, which may be a piece of
+ * the collector's heap, with an object of ours first; and where a stack was there may be a region.
  */
 struct slot {
 	_Atomic pid_t tid; /* 0: free; ENDED: the thread has ended, the bounds are still known */
-	_Atomic uintptr_t low;
+	_Atomic uintptr_t low; /* by put() and get(), as those below */
 	_Atomic uintptr_t high;
 	/* The thread's control block, which glibc has on its stack; 0: the stack is the host's. */
 	_Atomic uintptr_t control;
@@ -25,6 +29,18 @@ struct slot {
 #define ENDED (-1)
 static struct slot slots[SLOTS];
 static _Atomic uint32_t slots_end; /* none was ever used from here on */
+
+static void put(_Atomic uintptr_t *place, uintptr_t addr)
+{
+	atomic_store(place, addr ? hide(addr).complement : 0);
+}
+
+static uintptr_t get(const _Atomic uintptr_t *place)
+{
+	uintptr_t complement = atomic_load(place);
+
+	return complement ? reveal((hidden_addr){ complement }) : 0;
+}
 
 static pthread_key_t key;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
@@ -61,7 +77,7 @@ static struct slot *take_ended(uintptr_t low)
 	for (uint32_t i = 0; i < atomic_load(&slots_end); i++) {
 		pid_t ended = ENDED;
 
-		if (atomic_load(&slots[i].low) == low &&
+		if (get(&slots[i].low) == low &&
 		    atomic_compare_exchange_strong(&slots[i].tid, &ended, thread_tid()))
 			return &slots[i];
 	}
@@ -76,7 +92,7 @@ static struct slot *take_slot(pid_t from)
 		if (atomic_load_explicit(&slots[i].tid, memory_order_relaxed) != from ||
 		    !atomic_compare_exchange_strong(&slots[i].tid, &none, thread_tid()))
 			continue;
-		atomic_store(&slots[i].high, 0);
+		put(&slots[i].high, 0);
 		for (uint32_t end = atomic_load(&slots_end);
 		     end <= i && !atomic_compare_exchange_weak(&slots_end, &end, i + 1);)
 			;
@@ -103,14 +119,14 @@ static void note(void)
 		return;
 	/* Without word of the thread's end its number may come to name another. */
 	if (pthread_setspecific(key, slot)) {
-		atomic_store(&slot->high, 0);
+		put(&slot->high, 0);
 		atomic_store(&slot->tid, 0);
 		return;
 	}
-	atomic_store(&slot->high, 0);
-	atomic_store(&slot->control, control_of_ours());
-	atomic_store(&slot->low, low);
-	atomic_store(&slot->high, high);
+	put(&slot->high, 0);
+	put(&slot->control, control_of_ours());
+	put(&slot->low, low);
+	put(&slot->high, high);
 	mine = slot;
 }
 
@@ -125,7 +141,7 @@ void stacks_after_fork(void)
 	for (uint32_t i = 0; i < atomic_load(&slots_end); i++) {
 		if (&slots[i] == mine)
 			continue;
-		atomic_store(&slots[i].high, 0);
+		put(&slots[i].high, 0);
 		atomic_store(&slots[i].tid, 0);
 	}
 	if (mine)
@@ -143,8 +159,8 @@ bool stacks_of(pid_t tid, uintptr_t *low, uintptr_t *high)
 	for (uint32_t i = 0; i < atomic_load(&slots_end); i++) {
 		if (atomic_load_explicit(&slots[i].tid, memory_order_relaxed) != tid)
 			continue;
-		*high = atomic_load(&slots[i].high);
-		*low = atomic_load(&slots[i].low);
+		*high = get(&slots[i].high);
+		*low = get(&slots[i].low);
 		return *high != 0;
 	}
 	return false;
@@ -166,11 +182,11 @@ void stacks_ended(bool (*readable)(uintptr_t addr, void *arg),
 		  void (*fn)(uintptr_t low, uintptr_t high, void *arg), void *arg)
 {
 	for (uint32_t i = 0; i < atomic_load(&slots_end); i++) {
-		uintptr_t low = atomic_load(&slots[i].low);
-		uintptr_t control = atomic_load(&slots[i].control);
+		uintptr_t low = get(&slots[i].low);
+		uintptr_t control = get(&slots[i].control);
 
-		if (atomic_load(&slots[i].tid) != ENDED || !atomic_load(&slots[i].high) ||
-		    control < low || control >= atomic_load(&slots[i].high))
+		if (atomic_load(&slots[i].tid) != ENDED || !get(&slots[i].high) ||
+		    control < low || control >= get(&slots[i].high))
 			continue;
 		if (readable(control, arg) && is_kept(control))
 			fn(low, control, arg);
@@ -180,10 +196,10 @@ void stacks_ended(bool (*readable)(uintptr_t addr, void *arg),
 bool stacks_overlap(uintptr_t start, uintptr_t end)
 {
 	for (uint32_t i = 0; i < atomic_load(&slots_end); i++) {
-		uintptr_t high = atomic_load(&slots[i].high);
+		uintptr_t high = get(&slots[i].high);
 
 		if (high && atomic_load(&slots[i].tid) != ENDED && start < high &&
-		    atomic_load(&slots[i].low) < end)
+		    get(&slots[i].low) < end)
 			return true;
 	}
 	return false;

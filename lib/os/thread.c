@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/hidden.h"
 
 #define NS_PER_S 1000000000ull
 #define STACK_BYTES (512u << 10) /* finalizers of the host may run on it */
@@ -199,15 +200,29 @@ bool thread_on_own_stack(const void *addr)
 #define WIPE_MARGIN (4u << 10)
 #define WIPE_OWN 512
 
+/* The bounds of the calling thread's stack, remembered hidden: a region may begin at its end. */
+static bool wipe_bounds(uintptr_t *low, uintptr_t *high)
+{
+	static __thread hidden_addr known_low, known_high;
+
+	if (!known_high.complement) {
+		if (!thread_stack(low, high))
+			return false;
+		known_low = hide(*low);
+		known_high = hide(*high);
+	}
+	*low = reveal(known_low);
+	*high = reveal(known_high);
+	return true;
+}
+
 /* How much of the stack below here may be written. */
 static size_t wipe_room(uintptr_t here)
 {
-	static __thread uintptr_t low, high;
+	uintptr_t low, high;
 	size_t room;
 
-	if (!high)
-		(void)thread_stack(&low, &high);
-	if (here - low >= high - low)
+	if (!wipe_bounds(&low, &high) || here < low || here >= high)
 		return WIPE_BYTES_LEAST;
 	room = here - low > WIPE_MARGIN ? here - low - WIPE_MARGIN : 0;
 	return room < WIPE_BYTES ? room : WIPE_BYTES;
