@@ -31,6 +31,11 @@ static uint64_t higher(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+static uint64_t lower(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 static void raise_to(struct figures *most, const struct figures *now)
 {
 	most->mappings = higher(most->mappings, now->mappings);
@@ -39,7 +44,8 @@ static void raise_to(struct figures *most, const struct figures *now)
 	most->heap = higher(most->heap, now->heap);
 }
 
-#define TOUCHED 32 /* pages of a region */
+#define TOUCHED 8 /* pages of a region */
+#define LOT 1024  /* regions, by default, before foster looks for dropped ones */
 
 typedef void make_fn(size_t bytes, size_t n);
 
@@ -112,6 +118,8 @@ static void check_flat(make_fn *make, size_t bytes, size_t warm_up, size_t count
 	 * only.
 	 */
 	const size_t room_kib = bytes >= 1 << 20 ? 6 << 20 : 256 << 10;
+	/* There are one or two lots, as the reaper gets to run: makers wait for it at two. */
+	const size_t lot_kib = LOT * lower(TOUCHED * page_size(), bytes) >> 10;
 	struct figures before, most;
 
 	assert_int_equal(foster_init(NULL), 0);
@@ -123,7 +131,7 @@ static void check_flat(make_fn *make, size_t bytes, size_t warm_up, size_t count
 	assert_true(most.mappings < 20000);
 	assert_true(most.mappings <= before.mappings * 2 + 1000);
 	assert_true(most.size_kib <= before.size_kib + room_kib);
-	assert_true(most.rss_kib <= before.rss_kib + (32 << 10));
+	assert_true(most.rss_kib <= before.rss_kib + lot_kib + (32 << 10));
 	assert_true(most.heap <= before.heap * 2 + (room_kib << 10) / 8 ||
 		    bytes >= 1 << 20);
 	assert_int_equal(stats_now().mapped, warm_up + count);
@@ -163,7 +171,7 @@ static NOINLINE void make_any_size(size_t bytes, size_t n)
 
 TEST_WITHIN(regions_of_mixed_sizes_leave_no_trace, 120)
 {
-	check_flat(make_any_size, 100 * page_size(), 20000, 100000);
+	check_flat(make_any_size, 100 * page_size(), 20000, 60000);
 }
 
 static NOINLINE void make_and_close(size_t bytes, size_t n)
