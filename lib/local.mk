@@ -88,10 +88,6 @@ else
 foster_core_sources += \
 	lib/os/copy_generic.c lib/os/handlers_generic.c lib/os/registers_generic.c
 endif
-EXTRA_DIST += \
-	lib/os/copy_x86_64.c lib/os/copy_generic.c \
-	lib/os/handlers_x86_64.c lib/os/handlers_generic.c \
-	lib/os/registers_x86_64.c lib/os/registers_generic.c
 
 foster_boehm_sources = \
 	lib/gc/boehm.c \
