@@ -24,41 +24,6 @@ BEGIN {
 		    "(fo_assert|fo_assert_full|_Static_assert|static_assert)[ \t]*\\("
 }
 
-# The line without comments and without what is in strings
-function strip(line,    out, i, c, two, quote)
-{
-	out = ""
-	quote = ""
-	for (i = 1; i <= length(line); i++) {
-		c = substr(line, i, 1)
-		two = substr(line, i, 2)
-		if (in_comment) {
-			if (two == "*/") {
-				in_comment = 0
-				i++
-			}
-		} else if (quote != "") {
-			if (c == "\\")
-				i++
-			else if (c == quote)
-				quote = ""
-			if (quote == "")
-				out = out c
-		} else if (two == "/*") {
-			in_comment = 1
-			i++
-		} else if (two == "//") {
-			break
-		} else {
-			if (c == "\"" || c == "'")
-				quote = c
-			out = out c
-		}
-	}
-	sub(/[ \t\r]+$/, "", out)
-	return out
-}
-
 function add_function(length_)
 {
 	functions[area]++
@@ -154,6 +119,7 @@ function read_file(path,    line, code)
 	while ((getline line < path) > 0) {
 		physical++
 		code = strip(line)
+		sub(/[ \t\r]+$/, "", code)
 		if (code ~ /^[ \t]*$/)
 			continue
 		count_line(code)
