@@ -16,6 +16,7 @@ check_LTLIBRARIES += libtest-support.la
 libtest_support_la_SOURCES = \
 	$(test_runner_sources) \
 	tests/adopting.c tests/adopting.h \
+	tests/beside.h \
 	tests/failing.c tests/failing.h \
 	tests/hide.c tests/hide.h \
 	tests/hide_find.c \
@@ -26,6 +27,7 @@ libtest_support_la_SOURCES = \
 	tests/refuse.h \
 	tests/region_states.h \
 	tests/stopping.c tests/stopping.h \
+	tests/suspecting.h \
 	tests/sweep.c tests/sweep.h \
 	tests/watched.c tests/watched.h
 

@@ -149,13 +149,21 @@ static UNUSED uint32_t make_pooled(void)
 	return number;
 }
 
-static UNUSED void limit(int resource, struct rlimit *before, rlim_t value)
+/* fn(number) must say -ENOMEM where the kernel gives no more than that. */
+static UNUSED void assert_refused(int resource, rlim_t value, int (*fn)(uint32_t),
+				  uint32_t number)
 {
-	struct rlimit now;
+	const struct rlimit before = limit_to(resource, value);
 
-	assert_int_equal(getrlimit(resource, before), 0);
-	now = (struct rlimit){ value, before->rlim_max };
-	assert_int_equal(setrlimit(resource, &now), 0);
+	assert_int_equal(fn(number), -ENOMEM);
+	assert_int_equal(setrlimit(resource, &before), 0);
+}
+
+/* Unlike one before, this sign of the collector's counts. */
+static UNUSED void assert_doubted_by_collection(uint32_t number)
+{
+	assert_int_equal(gc_collect(), 0);
+	assert_int_equal(state_at(number), LIFE_DOUBTED);
 }
 
 #define POOL ((size_t)16 << 20)

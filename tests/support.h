@@ -31,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -84,6 +85,10 @@ void assert_child_passes(void (*fn)(void *), void *arg);
 
 /* The child must die of the signal. */
 void assert_child_dies(int signal, void (*fn)(void *), void *arg);
+
+/* One access, for the child to die of. */
+void load_byte(void *address);
+void store_byte(void *address);
 
 /* In a child: leaves at once, with a message, when the condition does not hold. */
 #define child_check(cond)                                                                \
@@ -179,6 +184,15 @@ uint64_t status_figure(const char *name);
 
 size_t fd_count(void);
 
+/* What a descriptor is of, as /proc/self/fd tells it.  False: it is not open. */
+bool fd_target(int fd, char target[PATH_MAX]);
+
+/* Lowers the soft limit, and returns what it was. */
+struct rlimit limit_to(int resource, rlim_t value);
+
+/* Addresses without memory, of which there may be more than memory; skips where not. */
+void *map_reservation(size_t bytes);
+
 /* ------------------------------------------------------------------------------ files */
 
 /* A memfd of so many bytes; page i is filled with pattern_word(i). */
@@ -208,6 +222,9 @@ struct mark {
 
 struct mark mark_of(const void *p);
 
+/* It must know p. */
+struct foster_info info_of(const void *p);
+
 /* Does foster know it?  Is it in /proc/self/maps as it was made? */
 bool mark_is_tracked(const struct mark *mark);
 bool mark_is_mapped(const struct mark *mark);
@@ -231,6 +248,10 @@ void *place_in(void *base, size_t len, enum place place);
  */
 struct mark make_memfd_region(void *volatile *slot, size_t pages, enum place place);
 struct mark make_anon_region(void *volatile *slot, size_t pages, enum place place);
+
+/* The same as plain memory for the caller to hold: not patterned, and patterned. */
+char *map_pages(size_t pages);
+char *map_patterned_pages(size_t pages);
 
 /* Makes a region and keeps no pointer. */
 struct mark make_dropped(size_t pages);
@@ -259,6 +280,15 @@ void collect_times(int times);
 		assert_true(mark_is_tracked(mark)); \
 		assert_true(mark_is_mapped(mark));  \
 	} while (0)
+
+/* A thread that makes a region, holds it, and drops it when it is told to. */
+struct stay {
+	struct moment made, drop, dropped, end;
+	struct mark mark;
+};
+
+/* The region must live as long as fn(stay), on a plain thread, holds it, and no longer. */
+void check_stay(void *(*fn)(void *));
 
 struct foster_stats stats_now(void);
 

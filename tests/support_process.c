@@ -180,6 +180,39 @@ size_t fd_count(void)
 	return count - 3; /* ".", ".." and the directory's own */
 }
 
+bool fd_target(int fd, char target[PATH_MAX])
+{
+	char link[64];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, target, PATH_MAX - 1);
+	if (n < 0)
+		return false;
+	target[n] = '\0';
+	return true;
+}
+
+struct rlimit limit_to(int resource, rlim_t value)
+{
+	struct rlimit before, now;
+
+	assert_int_equal(getrlimit(resource, &before), 0);
+	now = (struct rlimit){ value, before.rlim_max };
+	assert_int_equal(setrlimit(resource, &now), 0);
+	return before;
+}
+
+void *map_reservation(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		test_skip("no room for %zu GiB of addresses", bytes >> 30);
+	return p;
+}
+
 /* ------------------------------------------------------------------------------ files */
 
 uint64_t pattern_word(size_t n)

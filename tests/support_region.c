@@ -85,6 +85,14 @@ NOINLINE struct mark mark_of(const void *p)
 	return mark;
 }
 
+struct foster_info info_of(const void *p)
+{
+	struct foster_info info = FOSTER_INFO_INIT;
+
+	assert_int_equal(foster_info(p, &info), 0);
+	return info;
+}
+
 NOINLINE struct foster_info mark_info(const struct mark *mark)
 {
 	struct foster_info info = FOSTER_INFO_INIT;
@@ -160,6 +168,23 @@ NOINLINE struct mark make_anon_region(void *volatile *slot, size_t pages,
 	return mark;
 }
 
+char *map_pages(size_t pages)
+{
+	char *p = foster_mmap(NULL, pages * page_size(), PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	return p;
+}
+
+char *map_patterned_pages(size_t pages)
+{
+	char *p = map_pages(pages);
+
+	pattern_fill(p, pages * page_size());
+	return p;
+}
+
 NOINLINE struct mark make_dropped(size_t pages)
 {
 	void *volatile slot;
@@ -214,6 +239,24 @@ void collect_times(int times)
 		forget();
 		assert_true(foster_collect(20000) >= 0);
 	}
+}
+
+void check_stay(void *(*fn)(void *))
+{
+	struct stay stay = { 0 };
+	pthread_t thread;
+
+	assert_int_equal(foster_init(NULL), 0);
+	thread = thread_begin(fn, &stay);
+	moment_await(&stay.made);
+	assert_int_equal(mark_info(&stay.mark).flags, 0);
+	assert_stays(&stay.mark);
+	assert_true(mark_pattern_holds(&stay.mark));
+	moment_announce(&stay.drop);
+	moment_await(&stay.dropped);
+	assert_goes(&stay.mark);
+	moment_announce(&stay.end);
+	thread_end(thread);
 }
 
 struct foster_stats stats_now(void)

@@ -218,6 +218,16 @@ void assert_child_dies(int signal, void (*fn)(void *), void *arg)
 	assert_int_equal(WTERMSIG(status), signal);
 }
 
+void load_byte(void *address)
+{
+	(void)*(volatile char *)address;
+}
+
+void store_byte(void *address)
+{
+	*(volatile char *)address = 1;
+}
+
 /* ---------------------------------------------------------------------------- threads */
 
 pthread_t thread_begin(void *(*fn)(void *), void *arg)

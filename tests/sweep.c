@@ -38,17 +38,12 @@ static size_t kept_file(const char *target)
 
 void count_fds(struct census *c)
 {
-	char link[64], target[PATH_MAX];
+	char target[PATH_MAX];
 	size_t kept;
 
 	for (int fd = 0; fd < 1024; fd++) {
-		ssize_t n;
-
-		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-		n = readlink(link, target, sizeof(target) - 1);
-		if (n < 0)
+		if (!fd_target(fd, target))
 			continue;
-		target[n] = '\0';
 		kept = kept_file(target);
 		if (kept < KEPT_FILES)
 			c->kept_fds[kept]++;

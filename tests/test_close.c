@@ -15,33 +15,6 @@
 
 static char *volatile kept;
 
-static char *map_pages(size_t pages)
-{
-	char *p = foster_mmap(NULL, pages * page_size(), RW, MAP_PRIVATE | MAP_ANONYMOUS,
-			      -1, 0);
-
-	assert_ptr_not_equal(p, MAP_FAILED);
-	return p;
-}
-
-static struct foster_info info_of(const void *p)
-{
-	struct foster_info info = FOSTER_INFO_INIT;
-
-	assert_int_equal(foster_info(p, &info), 0);
-	return info;
-}
-
-static void load_byte(void *address)
-{
-	(void)*(volatile char *)address;
-}
-
-static void store_byte(void *address)
-{
-	*(volatile char *)address = 1;
-}
-
 /* ------------------------------------------------------------------ what goes at once */
 
 TEST(memory_is_given_back_at_once)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A process beside this one, in its memory: that it works, ends, and is not noticed. */
-#include "support.h"
+#include "beside.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -8,36 +8,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "os/companion.h"
-#include "os/thread.h"
-
-#define SCRATCH_BYTES ((size_t)4 << 20)
-
-static void refuse_thread_sanitizer(void)
-{
-#ifdef __SANITIZE_THREAD__
-	test_skip("two processes in the memory of one thread of ThreadSanitizer's");
-#endif
-}
-
-/* What companion_wait() says of fn(arg), within so long. */
-static int run_within(void (*fn)(void *), void *arg, int ms)
-{
-	struct companion companion;
-	struct scratch scratch;
-	int r;
-
-	refuse_thread_sanitizer();
-	assert_int_equal(scratch_open(&scratch, SCRATCH_BYTES), 0);
-	assert_int_equal(companion_start(&companion, &scratch, fn, arg), 0);
-	r = companion_wait(&companion, deadline_in(ms));
-	scratch_close(&scratch);
-	return r;
-}
-
 static int run(void (*fn)(void *), void *arg)
 {
-	return run_within(fn, arg, 10000);
+	return beside_within(fn, arg, 10000);
 }
 
 /* --------------------------------------------------------------------- what it shares */
@@ -91,40 +64,14 @@ TEST(what_it_opens_is_open_here)
 
 /* ------------------------------------------------------------------------ how it ends */
 
-static void spin(void *arg)
-{
-	volatile bool *forever = arg;
-
-	while (*forever)
-		;
-}
-
 TEST(one_that_does_not_end_is_killed_at_the_deadline)
 {
-	volatile bool forever = true;
-	uint64_t before = now_ms();
-
-	assert_int_equal(run_within(spin, (void *)&forever, 50), -ETIMEDOUT);
-	assert_true(now_ms() - before >= 50);
-	assert_true(now_ms() - before < 5000);
-}
-
-static void touch(void *arg)
-{
-	(void)*(volatile char *)arg;
-}
-
-static void *inaccessible(void)
-{
-	void *p = mmap(NULL, page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	assert_ptr_not_equal(p, MAP_FAILED);
-	return p;
+	assert_killed_at_deadline(beside_within);
 }
 
 TEST(a_fault_ends_it_and_nothing_else)
 {
-	assert_int_equal(run(touch, inaccessible()), -ECHILD);
+	assert_int_equal(run(load_byte, inaccessible()), -ECHILD);
 }
 
 static void call_abort(void *arg UNUSED)
@@ -248,7 +195,7 @@ TEST(the_host_is_told_of_no_child_and_finds_none)
 {
 	signal(SIGCHLD, count_child);
 	assert_int_equal(run(do_nothing, NULL), 0);
-	assert_int_equal(run(touch, inaccessible()), -ECHILD);
+	assert_int_equal(run(load_byte, inaccessible()), -ECHILD);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG | __WALL), -1);
 	assert_int_equal(errno, ECHILD);
 	assert_int_equal(atomic_load(&children_told), 0);
@@ -303,7 +250,7 @@ TEST(a_host_that_ignores_the_ends_of_children_does_not_disturb)
 {
 	signal(SIGCHLD, SIG_IGN);
 	assert_int_equal(run(do_nothing, NULL), 0);
-	assert_int_equal(run(touch, inaccessible()), -ECHILD);
+	assert_int_equal(run(load_byte, inaccessible()), -ECHILD);
 }
 
 static void raise_here(int signal UNUSED)
@@ -315,7 +262,7 @@ static void guard_read(void *arg)
 {
 	uintptr_t fault;
 
-	if (companion_guarded(touch, arg, &fault))
+	if (companion_guarded(load_byte, arg, &fault))
 		companion_die();
 }
 
@@ -447,7 +394,7 @@ static void guard_once(void *arg)
 TEST(a_guarded_call_without_a_fault_returns_true)
 {
 	int value = 1;
-	struct guarded g = { touch, &value, false, 77, 1 };
+	struct guarded g = { load_byte, &value, false, 77, 1 };
 
 	assert_int_equal(run(guard_once, &g), 0);
 	assert_true(g.came_back);
@@ -457,7 +404,7 @@ TEST(a_guarded_call_without_a_fault_returns_true)
 TEST(a_guarded_read_of_inaccessible_memory_tells_the_address)
 {
 	char *page = inaccessible();
-	struct guarded g = { touch, page + 123, true, 0, 1 };
+	struct guarded g = { load_byte, page + 123, true, 0, 1 };
 
 	assert_int_equal(run(guard_once, &g), 0);
 	assert_false(g.came_back);
@@ -468,7 +415,7 @@ TEST(a_guarded_read_behind_the_end_of_a_file_tells_the_address)
 {
 	const int fd = memfd_create("foster test", MFD_CLOEXEC);
 	char *p = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, fd, 0);
-	struct guarded g = { touch, p + 8, true, 0, 1 };
+	struct guarded g = { load_byte, p + 8, true, 0, 1 };
 
 	assert_ptr_not_equal(p, MAP_FAILED);
 	assert_int_equal(run(guard_once, &g), 0);
@@ -479,7 +426,7 @@ TEST(a_guarded_read_behind_the_end_of_a_file_tells_the_address)
 TEST(any_number_of_faults_are_survived)
 {
 	char *page = inaccessible();
-	struct guarded g = { touch, page, true, 0, 1000 };
+	struct guarded g = { load_byte, page, true, 0, 1000 };
 
 	assert_int_equal(run(guard_once, &g), 0);
 	assert_false(g.came_back);
@@ -489,8 +436,8 @@ static void guard_and_fault(void *arg)
 {
 	struct guarded *g = arg;
 
-	g->came_back = companion_guarded(touch, &g->times, &g->fault);
-	touch(g->arg);
+	g->came_back = companion_guarded(load_byte, &g->times, &g->fault);
+	load_byte(g->arg);
 	g->came_back = false;
 }
 
@@ -512,7 +459,7 @@ static void die_guarded(void *arg)
 TEST(the_guard_of_one_that_was_killed_is_not_the_next_ones)
 {
 	char *page = inaccessible();
-	struct guarded g = { touch, page, true, 0, 1 };
+	struct guarded g = { load_byte, page, true, 0, 1 };
 
 	assert_int_equal(run(die_guarded, NULL), -ECHILD);
 	assert_int_equal(run(guard_once, &g), 0);

@@ -11,16 +11,6 @@
 
 static void *volatile kept;
 
-static char *map_pages(size_t pages)
-{
-	char *p = foster_mmap(NULL, pages * page_size(), RW, MAP_PRIVATE | MAP_ANONYMOUS,
-			      -1, 0);
-
-	assert_ptr_not_equal(p, MAP_FAILED);
-	pattern_fill(p, pages * page_size());
-	return p;
-}
-
 /* -------------------------------------------------------------------- ordinary memory */
 
 TEST(every_length_and_alignment_is_copied)
@@ -67,7 +57,7 @@ TEST(a_source_that_was_revoked_is_a_fault)
 {
 	char to[100];
 
-	kept = map_pages(2);
+	kept = map_patterned_pages(2);
 	assert_int_equal(foster_copy(to, kept, sizeof(to)), 0);
 	assert_int_equal(foster_close(kept), 0);
 	assert_fails(EFAULT, foster_copy(to, kept, sizeof(to)));
@@ -79,7 +69,7 @@ TEST(a_target_that_was_revoked_is_a_fault)
 {
 	static const char from[100];
 
-	kept = map_pages(1);
+	kept = map_patterned_pages(1);
 	assert_int_equal(foster_copy(kept, from, sizeof(from)), 0);
 	assert_int_equal(foster_close(kept), 0);
 	assert_fails(EFAULT, foster_copy(kept, from, sizeof(from)));
@@ -98,7 +88,7 @@ TEST(no_mapping_at_all_is_a_fault)
 TEST(a_partial_copy_tells_how_far_it_came)
 {
 	const size_t page = page_size();
-	char *p = map_pages(2), to[256];
+	char *p = map_patterned_pages(2), to[256];
 
 	assert_int_equal(foster_munmap(p + page, page), 0);
 	for (size_t before = 0; before < 130; before++) {
@@ -137,18 +127,13 @@ static void leap_out(int signal UNUSED)
 	siglongjmp(out, 1);
 }
 
-static void load_byte(void *address)
-{
-	(void)*(volatile char *)address;
-}
-
 static void check_host_handler(int flags)
 {
 	struct sigaction action = { .sa_handler = leap_out, .sa_flags = flags };
 	char to[8];
 
 	assert_int_equal(sigaction(SIGSEGV, &action, NULL), 0);
-	kept = map_pages(1);
+	kept = map_patterned_pages(1);
 	assert_int_equal(foster_close(kept), 0);
 	assert_fails(EFAULT, foster_copy(to, kept, sizeof(to)));
 	assert_int_equal(handled, 0);
@@ -181,7 +166,7 @@ TEST(without_a_handler_of_the_host_a_fault_kills)
 {
 	char to[8];
 
-	kept = map_pages(1);
+	kept = map_patterned_pages(1);
 	assert_int_equal(foster_close(kept), 0);
 	assert_fails(EFAULT, foster_copy(to, kept, sizeof(to)));
 	assert_child_dies(SIGSEGV, load_byte, NULL);
@@ -214,7 +199,7 @@ TEST(many_threads_may_fault_at_once)
 {
 	pthread_t thread[4];
 
-	kept = map_pages(1);
+	kept = map_patterned_pages(1);
 	assert_int_equal(foster_close(kept), 0);
 	for (size_t i = 0; i < COUNT_OF(thread); i++)
 		thread[i] = thread_begin(copy_often, kept);

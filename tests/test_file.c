@@ -40,24 +40,6 @@ static const char *map_with(uint64_t offset, size_t length, unsigned int flags,
 	return foster_map_file(file.path, &opts);
 }
 
-static struct foster_info info_of(const void *p)
-{
-	struct foster_info info = FOSTER_INFO_INIT;
-
-	assert_int_equal(foster_info(p, &info), 0);
-	return info;
-}
-
-static void load_byte(void *address)
-{
-	(void)*(volatile char *)address;
-}
-
-static void store_byte(void *address)
-{
-	*(volatile char *)address = 1;
-}
-
 /* --------------------------------------------------------------------------- contents */
 
 TEST(without_options_the_whole_file_is_mapped_read_only)

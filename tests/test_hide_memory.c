@@ -181,15 +181,23 @@ HIDING_PLACE(memory_made_inaccessible)
 	check_protected(PROT_NONE);
 }
 
-HIDING_PLACE(an_inaccessible_page_of_a_file)
+/* 4 pages of a file without a name. */
+static char *map_file_pages(int flags)
 {
 	char path[PATH_MAX];
 	const int fd = pattern_file(path, 4 * page_size());
-	char *p = mmap(NULL, 4 * page_size(), RW, MAP_PRIVATE, fd, 0);
+	char *p = mmap(NULL, 4 * page_size(), RW, flags, fd, 0);
 
 	unlink(path);
 	close(fd);
 	assert_ptr_not_equal(p, MAP_FAILED);
+	return p;
+}
+
+HIDING_PLACE(an_inaccessible_page_of_a_file)
+{
+	char *p = map_file_pages(MAP_PRIVATE);
+
 	hide_put(p + page_size());
 	assert_int_equal(mprotect(p, 4 * page_size(), PROT_NONE), 0);
 	assert_kept();
@@ -224,13 +232,8 @@ HIDING_PLACE(malloc_memory_and_not_in_an_unwritten_page_of_a_file)
 
 HIDING_PLACE(a_written_page_of_a_private_file_mapping)
 {
-	char path[PATH_MAX];
-	const int fd = pattern_file(path, 4 * page_size());
-	char *p = mmap(NULL, 4 * page_size(), RW, MAP_PRIVATE, fd, 0);
+	char *p = map_file_pages(MAP_PRIVATE);
 
-	unlink(path);
-	close(fd);
-	assert_ptr_not_equal(p, MAP_FAILED);
 	check_area(p + 2 * page_size());
 }
 
@@ -362,13 +365,8 @@ HIDING_PLACE(a_memfd_written_through_another_mapping)
 
 HIDING_PLACE(shared_memory_of_a_file)
 {
-	char path[PATH_MAX];
-	const int fd = pattern_file(path, 4 * page_size());
-	char *p = mmap(NULL, 4 * page_size(), RW, MAP_SHARED, fd, 0);
+	char *p = map_file_pages(MAP_SHARED);
 
-	unlink(path);
-	close(fd);
-	assert_ptr_not_equal(p, MAP_FAILED);
 	check_area(p + page_size());
 }
 

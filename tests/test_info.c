@@ -8,15 +8,6 @@
 
 static char *volatile kept;
 
-static char *map_pages(size_t pages)
-{
-	char *p = foster_mmap(NULL, pages * page_size(), RW, MAP_PRIVATE | MAP_ANONYMOUS,
-			      -1, 0);
-
-	assert_ptr_not_equal(p, MAP_FAILED);
-	return p;
-}
-
 /* ------------------------------------------------------------------------ foster_info */
 
 TEST(everything_known_of_a_new_region_is_told)

@@ -262,20 +262,12 @@ TEST(a_cut_file_keeps_its_offset)
 /* The descriptor of a file of /proc of that name; -1: there is none. */
 static int descriptor_of(const char *name)
 {
-	char link[64], target[PATH_MAX];
+	char target[PATH_MAX];
 
-	for (int fd = 0; fd < 4096; fd++) {
-		ssize_t n;
-
-		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-		n = readlink(link, target, sizeof(target) - 1);
-		if (n < 0)
-			continue;
-		target[n] = '\0';
-		if (strncmp(target, "/proc/", 6) == 0 &&
+	for (int fd = 0; fd < 4096; fd++)
+		if (fd_target(fd, target) && strncmp(target, "/proc/", 6) == 0 &&
 		    strcmp(strrchr(target, '/') + 1, name) == 0)
 			return fd;
-	}
 	return -1;
 }
 

@@ -24,13 +24,20 @@ TEST(a_region_cannot_be_made_in_leak_finding_mode)
 	assert_int_equal(stats_now().mapped, 0);
 }
 
-TEST(dropped_regions_are_neither_reported_nor_freed_in_leak_finding_mode)
+static struct mark drop_while_finding(void)
 {
 	struct mark mark = make_memfd_region(&kept, 3, AT_BASE);
 
 	start_finding();
 	kept = NULL;
 	collect_times(3);
+	return mark;
+}
+
+TEST(dropped_regions_are_neither_reported_nor_freed_in_leak_finding_mode)
+{
+	struct mark mark = drop_while_finding();
+
 	assert_true(mark_is_tracked(&mark));
 	assert_true(mark_pattern_holds(&mark));
 	assert_int_equal(stats_now().released, 0);
@@ -38,11 +45,8 @@ TEST(dropped_regions_are_neither_reported_nor_freed_in_leak_finding_mode)
 
 TEST(dropped_regions_go_after_leak_finding_mode_has_ended)
 {
-	struct mark mark = make_memfd_region(&kept, 3, AT_BASE);
+	struct mark mark = drop_while_finding();
 
-	start_finding();
-	kept = NULL;
-	collect_times(2);
 	GC_set_find_leak(0);
 	assert_goes(&mark);
 }

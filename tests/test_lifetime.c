@@ -131,11 +131,6 @@ FOUR_PLACES(heap_object)
 FOUR_PLACES(thread_stack)
 
 #if defined(__x86_64__)
-struct spinner {
-	struct mark mark;
-	struct moment made, drop, dropped, leave;
-};
-
 static NOINLINE struct hidden make_hidden(struct mark *mark)
 {
 	void *volatile slot;
@@ -168,32 +163,21 @@ static NOINLINE void spin_with_register(uintptr_t complement, _Atomic int *made,
 /* The collector must not run between the making and the register: nobody asks for it. */
 static void *spin(void *arg)
 {
-	struct spinner *spinner = arg;
+	struct stay *stay = arg;
 	struct hidden h;
 
 	assert_int_equal(foster_thread_attach(), 0);
-	h = make_hidden(&spinner->mark);
+	h = make_hidden(&stay->mark);
 	forget();
-	spin_with_register(h.complement, &spinner->made.come, &spinner->drop.come);
-	moment_announce(&spinner->dropped);
-	moment_await(&spinner->leave);
+	spin_with_register(h.complement, &stay->made.come, &stay->drop.come);
+	moment_announce(&stay->dropped);
+	moment_await(&stay->end);
 	return NULL;
 }
 
 TEST(a_pointer_in_a_register_alone_keeps_the_region)
 {
-	struct spinner spinner = { 0 };
-	pthread_t thread;
-
-	assert_int_equal(foster_init(NULL), 0);
-	thread = thread_begin(spin, &spinner);
-	moment_await(&spinner.made);
-	assert_stays(&spinner.mark);
-	moment_announce(&spinner.drop);
-	moment_await(&spinner.dropped);
-	assert_goes(&spinner.mark);
-	moment_announce(&spinner.leave);
-	thread_end(thread);
+	check_stay(spin);
 }
 #endif
 

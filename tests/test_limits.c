@@ -33,16 +33,6 @@ static void assert_all_works(void)
 	assert_goes(&mark);
 }
 
-static struct rlimit limit_to(int resource, rlim_t value)
-{
-	struct rlimit before, now;
-
-	assert_int_equal(getrlimit(resource, &before), 0);
-	now = (struct rlimit){ value, before.rlim_max };
-	assert_int_equal(setrlimit(resource, &now), 0);
-	return before;
-}
-
 /* ------------------------------------------------------------------------ descriptors */
 
 TEST(without_a_descriptor_left_a_file_cannot_be_mapped)

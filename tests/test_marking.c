@@ -124,6 +124,22 @@ TEST(a_region_born_after_marking_is_kept)
 
 /* --------------------------------------------------------- pointers that calls reveal */
 
+/* Runs fn(mark) on a thread, which has the window between marking and its outcome. */
+static void in_window(void *(*fn)(void *), struct mark *mark)
+{
+	pthread_t thread = thread_begin(fn, mark);
+
+	collect_with_window();
+	thread_end(thread);
+}
+
+static void assert_whole(const struct mark *mark)
+{
+	assert_true(mark_is_tracked(mark));
+	assert_true(mark_is_mapped(mark));
+	assert_true(mark_pattern_holds(mark));
+}
+
 static void *volatile revealed;
 
 static int store_base(const struct foster_info *info, void *arg UNUSED)
@@ -144,18 +160,13 @@ static void *visit_in_window(void *arg UNUSED)
 static void check_visit(unsigned int sweep)
 {
 	struct mark mark;
-	pthread_t thread;
 
 	watch_events_with(sweep);
 	mark = make_dropped(2);
-	thread = thread_begin(visit_in_window, NULL);
-	collect_with_window();
-	thread_end(thread);
+	in_window(visit_in_window, &mark);
 	if (!revealed)
 		test_skip("the region went before the visit");
-	assert_true(mark_is_tracked(&mark));
-	assert_true(mark_is_mapped(&mark));
-	assert_true(mark_pattern_holds(&mark));
+	assert_whole(&mark);
 	revealed = NULL;
 	assert_goes(&mark);
 }
@@ -183,22 +194,25 @@ static void *unpin_in_window(void *arg)
 	return NULL;
 }
 
-TEST(a_pointer_whose_pin_was_taken_back_after_marking_counts)
+/* A region that its pin alone has kept. */
+static struct mark make_only_pinned(void)
 {
 	struct mark mark;
-	pthread_t thread;
 
 	watch_events();
 	mark = make_memfd_region(&revealed, 2, AT_BASE);
 	assert_int_equal(foster_pin(revealed), 0);
 	revealed = NULL;
 	collect_times(1);
-	thread = thread_begin(unpin_in_window, &mark);
-	collect_with_window();
-	thread_end(thread);
-	assert_true(mark_is_tracked(&mark));
-	assert_true(mark_is_mapped(&mark));
-	assert_true(mark_pattern_holds(&mark));
+	return mark;
+}
+
+TEST(a_pointer_whose_pin_was_taken_back_after_marking_counts)
+{
+	struct mark mark = make_only_pinned();
+
+	in_window(unpin_in_window, &mark);
+	assert_whole(&mark);
 	revealed = NULL;
 	assert_goes(&mark);
 }
@@ -218,17 +232,9 @@ static void *close_in_window(void *arg)
 
 TEST(a_stale_pointer_that_appeared_after_marking_reserves_the_addresses)
 {
-	struct mark mark;
-	pthread_t thread;
+	struct mark mark = make_only_pinned();
 
-	watch_events();
-	mark = make_memfd_region(&revealed, 2, AT_BASE);
-	assert_int_equal(foster_pin(revealed), 0);
-	revealed = NULL;
-	collect_times(1);
-	thread = thread_begin(close_in_window, &mark);
-	collect_with_window();
-	thread_end(thread);
+	in_window(close_in_window, &mark);
 	assert_true(mark_is_tracked(&mark));
 	assert_int_equal(mark_info(&mark).state, FOSTER_REVOKED);
 	revealed = NULL;
@@ -270,6 +276,14 @@ static pthread_t stop_before_outcome(void)
 	return thread;
 }
 
+/* The same with a region that has just been dropped. */
+static pthread_t stop_with_dropped(struct mark *mark)
+{
+	assert_int_equal(foster_init(NULL), 0);
+	*mark = make_dropped(2);
+	return stop_before_outcome();
+}
+
 static void let_settle(pthread_t thread)
 {
 	moment_announce(&settle);
@@ -283,9 +297,7 @@ TEST(a_call_with_a_pointer_withdraws_the_doubt)
 	struct mark mark;
 	pthread_t thread;
 
-	assert_int_equal(foster_init(NULL), 0);
-	mark = make_dropped(2);
-	thread = stop_before_outcome();
+	thread = stop_with_dropped(&mark);
 	revealed = hidden_show(mark.base);
 	assert_int_equal(foster_info(revealed, &info), 0);
 	assert_int_equal(info.state, FOSTER_LIVE);
@@ -303,9 +315,7 @@ TEST(a_pin_withdraws_the_doubt)
 	struct mark mark;
 	pthread_t thread;
 
-	assert_int_equal(foster_init(NULL), 0);
-	mark = make_dropped(2);
-	thread = stop_before_outcome();
+	thread = stop_with_dropped(&mark);
 	assert_int_equal(foster_pin(hidden_show(mark.base)), 0);
 	let_settle(thread);
 	assert_stays(&mark);
@@ -390,9 +400,7 @@ TEST(a_region_in_doubt_can_be_closed)
 	struct mark mark;
 	pthread_t thread;
 
-	assert_int_equal(foster_init(NULL), 0);
-	mark = make_dropped(2);
-	thread = stop_before_outcome();
+	thread = stop_with_dropped(&mark);
 	revealed = hidden_show(mark.base);
 	assert_int_equal(foster_close(revealed), 0);
 	assert_int_equal(maps_count_inode(mark.inode), 0);
@@ -408,9 +416,7 @@ TEST(a_region_in_doubt_can_be_disowned)
 	struct mark mark;
 	pthread_t thread;
 
-	assert_int_equal(foster_init(NULL), 0);
-	mark = make_dropped(2);
-	thread = stop_before_outcome();
+	thread = stop_with_dropped(&mark);
 	assert_int_equal(foster_disown(hidden_show(mark.base)), 0);
 	let_settle(thread);
 	collect_times(ROUNDS);
@@ -423,9 +429,7 @@ TEST(a_region_in_doubt_that_is_left_alone_goes)
 	struct mark mark;
 	pthread_t thread;
 
-	assert_int_equal(foster_init(NULL), 0);
-	mark = make_dropped(2);
-	thread = stop_before_outcome();
+	thread = stop_with_dropped(&mark);
 	let_settle(thread);
 	assert_false(mark_is_tracked(&mark));
 	assert_int_equal(maps_count_inode(mark.inode), 0);

@@ -29,7 +29,7 @@ static void begin(unsigned int pool_mib)
 	assert_int_equal(foster_init(&options), 0);
 }
 
-static unsigned char *map_pages(size_t pages)
+static unsigned char *null_pages(size_t pages)
 {
 	unsigned char *p = foster_mmap(NULL, pages * page_size(), RW, ANON, -1, 0);
 
@@ -55,8 +55,8 @@ TEST(what_is_reachable_stays_and_what_is_not_goes)
 	unsigned char *p, *q;
 
 	begin(0);
-	p = map_pages(2);
-	q = map_pages(3);
+	p = null_pages(2);
+	q = null_pages(3);
 	*p = *q = 1;
 	drop(p);
 	assert_int_equal(foster_collect(-1), 1);
@@ -74,13 +74,13 @@ TEST(a_released_range_is_inaccessible_until_it_is_used_again)
 	unsigned char *p, *q;
 
 	begin(0);
-	p = map_pages(2);
+	p = null_pages(2);
 	memset(p, 0xff, 2 * page_size());
 	drop(p);
 	assert_int_equal(foster_collect(-1), 1);
 	assert_true(maps_line_of(hidden_of(p), &line));
 	assert_string_equal(line.perms, "---p");
-	q = map_pages(2);
+	q = null_pages(2);
 	assert_ptr_equal(q, p);
 	assert_int_equal(q[0], 0);
 	assert_int_equal(q[2 * page_size() - 1], 0);
@@ -91,13 +91,13 @@ TEST(a_large_range_is_used_again_for_its_size_only)
 	unsigned char *p, *q;
 
 	begin(0);
-	p = map_pages(90);
+	p = null_pages(90);
 	drop(p);
 	assert_int_equal(foster_collect(-1), 1);
-	q = map_pages(70);
+	q = null_pages(70);
 	assert_ptr_not_equal(q, p);
 	assert_int_equal(stats_now().reused, 0);
-	assert_ptr_equal(map_pages(90), p);
+	assert_ptr_equal(null_pages(90), p);
 	assert_int_equal(stats_now().reused, 1);
 }
 
@@ -108,7 +108,7 @@ TEST(without_a_pool_the_collector_gets_the_object_back)
 	begin(FOSTER_NEVER);
 	before = gc_null_objects();
 	for (int i = 0; i < 20; i++)
-		drop(map_pages(3));
+		drop(null_pages(3));
 	assert_int_equal(foster_collect(-1), 20);
 	assert_true(foster_collect(-1) >= 0);
 	assert_int_equal(gc_null_objects(), before);
@@ -120,15 +120,15 @@ TEST(closed_addresses_are_reserved_until_unreachable)
 	unsigned char *p;
 
 	begin(0);
-	p = map_pages(2);
+	p = null_pages(2);
 	assert_int_equal(foster_close(p), 0);
 	assert_int_equal(foster_collect(-1), 0);
 	assert_true(is_known(p));
-	assert_ptr_not_equal(map_pages(2), p);
+	assert_ptr_not_equal(null_pages(2), p);
 	drop(p);
 	assert_int_equal(foster_collect(-1), 1);
 	assert_false(is_known(p));
-	assert_ptr_equal(map_pages(2), p);
+	assert_ptr_equal(null_pages(2), p);
 }
 
 TEST(pins_keep_what_is_unreachable)
@@ -136,7 +136,7 @@ TEST(pins_keep_what_is_unreachable)
 	unsigned char *p;
 
 	begin(0);
-	p = map_pages(1);
+	p = null_pages(1);
 	assert_int_equal(foster_pin(p), 0);
 	assert_int_equal(foster_pin(p), 0);
 	drop(p);
@@ -153,7 +153,7 @@ TEST(where_two_signs_are_needed_one_collection_is_not_enough)
 
 	begin(0);
 	gc_null_set_signs(2);
-	p = map_pages(1);
+	p = null_pages(1);
 	drop(p);
 	assert_int_equal(foster_collect(-1), 1);
 	assert_false(is_known(p));
@@ -163,7 +163,7 @@ TEST(while_collection_is_disabled_it_is_busy)
 {
 	begin(0);
 	gc_null_disable(true);
-	drop(map_pages(1));
+	drop(null_pages(1));
 	assert_fails(EBUSY, foster_collect(-1));
 	gc_null_disable(false);
 	assert_int_equal(foster_collect(-1), 1);
@@ -181,14 +181,14 @@ TEST(when_no_object_can_be_made_mapping_fails_and_leaves_nothing)
 	assert_int_equal(stats_now().mapped, 0);
 	assert_true(stats_now().retried > 0);
 	gc_null_fail(0);
-	map_pages(1);
+	null_pages(1);
 }
 
 TEST(one_failed_allocation_is_tried_again)
 {
 	begin(0);
 	gc_null_fail(1);
-	map_pages(1);
+	null_pages(1);
 	assert_int_equal(stats_now().retried, 1);
 }
 
@@ -247,7 +247,7 @@ static void op_map(struct slot *s, uint32_t *seed)
 	*s = (struct slot){ .pages = 1 + next_random(seed) % PAGES_MOST,
 			    .reachable = true };
 	s->fill = (unsigned char)(1 + next_random(seed) % 255);
-	s->p = map_pages(s->pages);
+	s->p = null_pages(s->pages);
 	assert_int_equal(s->p[0], 0);
 	assert_int_equal(s->p[s->pages * page_size() - 1], 0);
 	memset(s->p, s->fill, s->pages * page_size());
@@ -545,7 +545,7 @@ TEST_WITHIN(threads_quarrel_over_regions_while_others_collect, 120)
 
 	begin(0);
 	for (size_t i = 0; i < SHARED; i++)
-		shared[i] = map_pages(1 + i % 3);
+		shared[i] = null_pages(1 + i % 3);
 	watcher = thread_begin(collect_and_look, NULL);
 	for (uintptr_t i = 0; i < CROWD; i++)
 		worker[i] = thread_begin(quarrel, (void *)(i + 1));

@@ -168,16 +168,22 @@ TEST_BOTH_WAYS(protection_does_not_hide_what_is_held)
 	assert_run(0, p, 0, 12);
 }
 
+/* Of 8 pages at p those of [first, end) are not held. */
+static void assert_held_but(char *p, size_t first, size_t end)
+{
+	ask(p, 8);
+	assert_int_equal(runs_count, 2);
+	assert_run(0, p, 0, first);
+	assert_run(1, p, end, 8);
+}
+
 TEST_BOTH_WAYS(pages_that_were_given_back_are_not_held)
 {
 	char *p = map_anon(8);
 
 	write_pages(p, 0, 8);
 	assert_int_equal(madvise(p + 2 * page_size(), 3 * page_size(), MADV_DONTNEED), 0);
-	ask(p, 8);
-	assert_int_equal(runs_count, 2);
-	assert_run(0, p, 0, 2);
-	assert_run(1, p, 5, 8);
+	assert_held_but(p, 2, 5);
 }
 
 TEST_BOTH_WAYS(holes_are_passed_over)
@@ -186,10 +192,7 @@ TEST_BOTH_WAYS(holes_are_passed_over)
 
 	write_pages(p, 0, 8);
 	assert_int_equal(munmap(p + 3 * page_size(), 2 * page_size()), 0);
-	ask(p, 8);
-	assert_int_equal(runs_count, 2);
-	assert_run(0, p, 0, 3);
-	assert_run(1, p, 5, 8);
+	assert_held_but(p, 3, 5);
 }
 
 TEST_BOTH_WAYS(guard_pages_are_left_out)
@@ -201,10 +204,7 @@ TEST_BOTH_WAYS(guard_pages_are_left_out)
 		test_skip("no guard pages here (Linux 6.13)");
 	if (!tells_guards && !can_ask_for(GUARD))
 		test_skip("this kernel does not tell guard pages (Linux 6.15)");
-	ask(p, 8);
-	assert_int_equal(runs_count, 2);
-	assert_run(0, p, 0, 2);
-	assert_run(1, p, 3, 8);
+	assert_held_but(p, 2, 3);
 }
 
 /* More runs than one call of the kernel tells. */
@@ -256,11 +256,9 @@ TEST_BOTH_WAYS(what_the_function_returns_ends_the_walk)
 TEST(a_large_reservation_costs_nothing)
 {
 	const size_t bytes = (size_t)1 << 40;
-	char *p = mmap(NULL, bytes, PROT_NONE, ANON | MAP_NORESERVE, -1, 0);
+	char *p = map_reservation(bytes);
 	uint64_t start;
 
-	if (p == MAP_FAILED)
-		test_skip("no room for 1 TiB of addresses");
 	if (!can_ask_for(0))
 		test_skip("no PAGEMAP_SCAN (Linux 6.7)");
 	assert_int_equal(mprotect(p + bytes / 2, page_size(), RW), 0);

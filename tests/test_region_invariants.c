@@ -17,8 +17,7 @@ TEST(a_sign_changes_nothing_while_a_region_is_pinned)
 	collect_with(number, false);
 	assert_int_equal(state_at(number), LIFE_LIVE);
 	assert_int_equal(foster_unpin(address_of(number)), 0);
-	assert_int_equal(gc_collect(), 0);
-	assert_int_equal(state_at(number), LIFE_DOUBTED);
+	assert_doubted_by_collection(number);
 }
 
 TEST(a_sign_changes_nothing_while_a_region_is_held)
@@ -32,8 +31,7 @@ TEST(a_sign_changes_nothing_while_a_region_is_held)
 	collect_with(number, false);
 	assert_int_equal(state_at(number), LIFE_LIVE);
 	region_drop(r);
-	assert_int_equal(gc_collect(), 0);
-	assert_int_equal(state_at(number), LIFE_DOUBTED);
+	assert_doubted_by_collection(number);
 }
 
 TEST(a_sign_keeps_the_object_of_a_newborn_a_pooled_and_a_releasing_region)
@@ -84,8 +82,7 @@ TEST(two_signs_in_a_row_are_needed_where_the_collector_says_so)
 	collect_with(number, true);
 	collect_with(number, false);
 	assert_int_equal(state_at(number), LIFE_LIVE);
-	assert_int_equal(gc_collect(), 0);
-	assert_int_equal(state_at(number), LIFE_DOUBTED);
+	assert_doubted_by_collection(number);
 }
 
 TEST(the_generation_goes_up_with_each_birth_and_at_no_other_time)

@@ -378,14 +378,11 @@ TEST(releasing_to_free_by_region_release_where_the_pool_is_full)
 
 TEST(releasing_to_doubted_by_region_release_where_the_kernel_refuses)
 {
-	struct rlimit before;
 	uint32_t number;
 
 	begin(POOL);
 	number = make_releasing();
-	limit(RLIMIT_AS, &before, 1 << 20);
-	assert_int_equal(region_release(number), -ENOMEM);
-	assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+	assert_refused(RLIMIT_AS, 1 << 20, region_release, number);
 	assert_int_equal(state_at(number), LIFE_DOUBTED);
 	assert_int_equal(stats_get(released), 0);
 	assert_true(settle_one(number));
@@ -408,16 +405,18 @@ TEST(pooled_to_free_by_region_unpool)
 	assert_int_equal(gc_null_objects(), 0);
 }
 
+static int unpool_any(uint32_t number UNUSED)
+{
+	return region_unpool();
+}
+
 TEST(pooled_stays_pooled_by_region_unpool_where_the_kernel_refuses)
 {
-	struct rlimit before;
 	uint32_t number;
 
 	begin(POOL);
 	number = make_pooled();
-	limit(RLIMIT_DATA, &before, 1 << 16);
-	assert_int_equal(region_unpool(), -ENOMEM);
-	assert_int_equal(setrlimit(RLIMIT_DATA, &before), 0);
+	assert_refused(RLIMIT_DATA, 1 << 16, unpool_any, number);
 	assert_int_equal(state_at(number), LIFE_POOLED);
 	assert_int_equal(stats_get(pool_ranges), 1);
 	assert_int_equal(region_reuse(span()), number);

@@ -3,13 +3,10 @@
  * Reading memory for words that point into suspects, in every way that the processor
  * has.
  */
-#include "support.h"
+#include "suspecting.h"
 
 #include "track/scan.h"
 
-#define MIB ((uintptr_t)1 << 20)
-#define GIB ((uintptr_t)1 << 30)
-#define HEAP ((uintptr_t)0x7f1210000000)
 #define FAR_HEAP ((uintptr_t)0x555555000000)
 
 #define PAGES 4
@@ -17,8 +14,6 @@
 static char *memory;
 static size_t memory_bytes;
 
-static struct scratch scratch;
-static struct suspects suspects;
 static look_fn *const *way;
 
 /* Runs once in each way: `way` is the one. */
@@ -44,26 +39,6 @@ static void map_memory(void)
 	assert_ptr_not_equal(memory, MAP_FAILED);
 	memory += page;
 	assert_int_equal(mprotect(memory, memory_bytes, PROT_READ | PROT_WRITE), 0);
-}
-
-static void begin(uint32_t capacity)
-{
-	if (scratch.size)
-		scratch_close(&scratch);
-	assert_int_equal(scratch_open(&scratch, suspects_room(capacity)), 0);
-	assert_int_equal(suspects_init(&suspects, capacity, &scratch), 0);
-}
-
-static void seal(void)
-{
-	assert_int_equal(suspects_seal(&suspects, &scratch), 0);
-}
-
-static void suspect(uintptr_t start, uintptr_t end)
-{
-	begin(1);
-	suspects_add(&suspects, start, end, 0);
-	seal();
 }
 
 /* ----------------------------------------------------------------------- what was hit */

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A copy of the process at one instant: what it sees, what it leaves, how it ends. */
-#include "support.h"
+#include "beside.h"
 
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "os/companion.h"
 #include "os/snapshot.h"
-#include "os/thread.h"
-
-#define SCRATCH_BYTES ((size_t)4 << 20)
 
 /* What a snapshot is to do, taken in a companion, and what came of it. */
 struct shot {
@@ -40,18 +36,7 @@ static void shoot(void *arg)
 
 static int in_companion(void (*fn)(void *), void *arg)
 {
-	struct companion companion;
-	struct scratch scratch;
-	int r;
-
-#ifdef __SANITIZE_THREAD__
-	test_skip("two processes in the memory of one thread of ThreadSanitizer's");
-#endif
-	assert_int_equal(scratch_open(&scratch, SCRATCH_BYTES), 0);
-	assert_int_equal(companion_start(&companion, &scratch, fn, arg), 0);
-	r = companion_wait(&companion, deadline_in(20000));
-	scratch_close(&scratch);
-	return r;
+	return beside_within(fn, arg, 20000);
 }
 
 /* What snapshot_wait() says. */
@@ -227,40 +212,14 @@ TEST(what_the_host_closes_meanwhile_is_closed)
 
 /* ------------------------------------------------------------------------ how it ends */
 
-static void spin(void *arg)
-{
-	volatile bool *forever = arg;
-
-	while (*forever)
-		;
-}
-
 TEST(one_that_does_not_end_is_killed_at_the_deadline)
 {
-	volatile bool forever = true;
-	uint64_t before = now_ms();
-
-	assert_int_equal(run_within(spin, (void *)&forever, 50), -ETIMEDOUT);
-	assert_true(now_ms() - before >= 50);
-	assert_true(now_ms() - before < 5000);
-}
-
-static void touch(void *arg)
-{
-	(void)*(volatile char *)arg;
-}
-
-static void *inaccessible(void)
-{
-	void *p = mmap(NULL, page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	assert_ptr_not_equal(p, MAP_FAILED);
-	return p;
+	assert_killed_at_deadline(run_within);
 }
 
 TEST(a_fault_ends_it_and_not_the_companion)
 {
-	assert_int_equal(run(touch, inaccessible()), -ECHILD);
+	assert_int_equal(run(load_byte, inaccessible()), -ECHILD);
 }
 
 struct guarded {
@@ -272,7 +231,7 @@ static void guard_read(void *arg)
 {
 	struct guarded *g = arg;
 
-	g->answer[1] = companion_guarded(touch, g->page + 9, &g->answer[0]);
+	g->answer[1] = companion_guarded(load_byte, g->page + 9, &g->answer[0]);
 }
 
 TEST(a_guarded_read_of_inaccessible_memory_is_survived)
@@ -296,7 +255,7 @@ static void shoot_guarded(void *arg)
 /* Its copy of the companion's stack has the frames to come back to. */
 TEST(the_guard_it_was_taken_under_is_not_its_own)
 {
-	struct shot shot = { .fn = touch, .arg = inaccessible(), .ms = 10000 };
+	struct shot shot = { .fn = load_byte, .arg = inaccessible(), .ms = 10000 };
 
 	assert_int_equal(in_companion(shoot_guarded, &shot), 0);
 	assert_int_equal(shot.waited, -ECHILD);

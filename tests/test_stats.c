@@ -72,13 +72,18 @@ TEST(live_regions_and_their_bytes_are_counted)
 	assert_int_equal(stats.bytes, (1 + 2 + 3 + 4 + 5 + 6 + 7) * page_size());
 }
 
-TEST(released_regions_are_counted_and_subtracted)
+static struct foster_stats stats_when_one_has_gone(void)
 {
 	struct mark mark = make_dropped(3);
-	struct foster_stats stats;
 
 	assert_goes(&mark);
-	stats = stats_now();
+	return stats_now();
+}
+
+TEST(released_regions_are_counted_and_subtracted)
+{
+	const struct foster_stats stats = stats_when_one_has_gone();
+
 	assert_int_equal(stats.regions, 0);
 	assert_int_equal(stats.bytes, 0);
 	assert_int_equal(stats.released, 1);
@@ -89,11 +94,8 @@ TEST(released_regions_are_counted_and_subtracted)
 
 TEST(the_pool_is_counted)
 {
-	struct mark mark = make_dropped(3);
-	struct foster_stats stats;
+	struct foster_stats stats = stats_when_one_has_gone();
 
-	assert_goes(&mark);
-	stats = stats_now();
 	assert_int_equal(stats.pool_ranges, 1);
 	assert_true(stats.pool_bytes >= 3 * page_size());
 	assert_true(stats.pool_bytes <= 5 * page_size());

@@ -1,37 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The ranges in doubt: which addresses match, whatever the lengths and however many. */
-#include "support.h"
-
-#include "track/suspects.h"
-
-#define KIB ((uintptr_t)1 << 10)
-#define MIB ((uintptr_t)1 << 20)
-#define GIB ((uintptr_t)1 << 30)
-#define HEAP ((uintptr_t)0x7f1210000000)
-
-static struct scratch scratch;
-static struct suspects suspects;
-
-static void begin(uint32_t capacity)
-{
-	if (scratch.size)
-		scratch_close(&scratch);
-	assert_int_equal(scratch_open(&scratch, suspects_room(capacity)), 0);
-	assert_int_equal(suspects_init(&suspects, capacity, &scratch), 0);
-}
-
-static void seal(void)
-{
-	assert_int_equal(suspects_seal(&suspects, &scratch), 0);
-}
-
-/* One suspect alone. */
-static void suspect(uintptr_t start, uintptr_t end)
-{
-	begin(1);
-	suspects_add(&suspects, start, end, 1);
-	seal();
-}
+#include "suspecting.h"
 
 static unsigned int matches(uintptr_t word)
 {

@@ -269,16 +269,6 @@ TEST(where_nothing_can_be_decided_regions_can_still_be_made_and_closed)
 
 /* ---------------------------------------------------------------------------- at limits */
 
-static struct rlimit limit_to(int resource, rlim_t value)
-{
-	struct rlimit before, now;
-
-	assert_int_equal(getrlimit(resource, &before), 0);
-	now = (struct rlimit){ value, before.rlim_max };
-	assert_int_equal(setrlimit(resource, &now), 0);
-	return before;
-}
-
 /* Whether it can decide or not: it keeps what is held. */
 static void assert_no_harm(void)
 {

@@ -121,48 +121,30 @@ TEST(a_thread_unknown_to_the_collector_may_stop_foster)
 
 /* ------------------------------------------------------- regions of unknown threads */
 
-struct visit {
-	struct moment made, drop, dropped, end;
-	struct mark mark;
-};
-
-static NOINLINE void hold_until_told(struct visit *visit)
+static NOINLINE void hold_until_told(struct stay *stay)
 {
 	void *volatile slot;
 
-	visit->mark = make_memfd_region(&slot, 2, AT_MIDDLE);
-	moment_announce(&visit->made);
-	moment_await(&visit->drop);
+	stay->mark = make_memfd_region(&slot, 2, AT_MIDDLE);
+	moment_announce(&stay->made);
+	moment_await(&stay->drop);
 	slot = NULL;
 }
 
 static void *hold_and_live_on(void *arg)
 {
-	struct visit *visit = arg;
+	struct stay *stay = arg;
 
-	hold_until_told(visit);
+	hold_until_told(stay);
 	forget();
-	moment_announce(&visit->dropped);
-	moment_await(&visit->end);
+	moment_announce(&stay->dropped);
+	moment_await(&stay->end);
 	return NULL;
 }
 
 TEST(the_region_of_an_unknown_thread_lives_as_long_as_its_pointer)
 {
-	struct visit visit = { 0 };
-	pthread_t thread;
-
-	assert_int_equal(foster_init(NULL), 0);
-	thread = thread_begin(hold_and_live_on, &visit);
-	moment_await(&visit.made);
-	assert_int_equal(mark_info(&visit.mark).flags, 0);
-	assert_stays(&visit.mark);
-	assert_true(mark_pattern_holds(&visit.mark));
-	moment_announce(&visit.drop);
-	moment_await(&visit.dropped);
-	assert_goes(&visit.mark);
-	moment_announce(&visit.end);
-	thread_end(thread);
+	check_stay(hold_and_live_on);
 }
 
 static void *make_and_end(void *arg)

@@ -11,18 +11,28 @@
 #define MADV_PAGEOUT 21
 #endif
 
+/* Asked about so many pages at p, it tells [first, end) and no other; none. */
+static void assert_tells(char *p, size_t pages, size_t first, size_t end)
+{
+	ask(p, pages);
+	assert_told(first, end, pages);
+}
+
+static void assert_none_of(char *p, size_t pages)
+{
+	assert_tells(p, pages, 0, 0);
+}
+
 /* --------------------------------------------------------------------- what is told */
 
 TEST(what_was_not_written_is_not_told)
 {
 	char *p = watched(16);
 
-	ask(p, 16);
-	assert_none_told(16);
+	assert_none_of(p, 16);
 	for (size_t i = 0; i < 16; i++)
 		(void)read_page(p, i);
-	ask(p, 16);
-	assert_none_told(16);
+	assert_none_of(p, 16);
 }
 
 TEST(a_written_page_is_told_and_no_other)
@@ -30,10 +40,8 @@ TEST(a_written_page_is_told_and_no_other)
 	char *p = watched(16);
 
 	write_pages(p, 5, 7);
-	ask(p, 16);
-	assert_told(5, 7, 16);
-	ask(p, 16);
-	assert_told(5, 7, 16);
+	assert_tells(p, 16, 5, 7);
+	assert_tells(p, 16, 5, 7);
 	ask(page_of(p, 6), 10);
 	assert_told(0, 1, 10);
 }
@@ -45,11 +53,9 @@ TEST(asked_anew_it_is_told_once)
 	write_pages(p, 5, 7);
 	assert_int_equal(ask_whether(p, 16, true), 0);
 	assert_told(5, 7, 16);
-	ask(p, 16);
-	assert_none_told(16);
+	assert_none_of(p, 16);
 	write_pages(p, 6, 8);
-	ask(p, 16);
-	assert_told(6, 8, 16);
+	assert_tells(p, 16, 6, 8);
 }
 
 TEST(more_than_one_call_of_the_kernel_tells_is_told)
@@ -62,8 +68,7 @@ TEST(more_than_one_call_of_the_kernel_tells_is_told)
 	assert_int_equal(ask_whether(p, pages, true), 0);
 	for (size_t i = 0; i < pages; i++)
 		assert_int_equal(times_told[i], i % 2 == 0);
-	ask(p, pages);
-	assert_none_told(pages);
+	assert_none_of(p, pages);
 }
 
 TEST(pages_that_come_into_being_are_told)
@@ -75,14 +80,11 @@ TEST(pages_that_come_into_being_are_told)
 	madvise(p, 16 * page_size(), MADV_NOHUGEPAGE);
 	write_pages(p, 0, 1);
 	assert_int_equal(watch(p, 16), 0);
-	ask(p, 16);
-	assert_none_told(16);
+	assert_none_of(p, 16);
 	(void)read_page(p, 9); /* zeros: nothing yet */
-	ask(p, 16);
-	assert_none_told(16);
+	assert_none_of(p, 16);
 	write_pages(p, 9, 11);
-	ask(p, 16);
-	assert_told(9, 11, 16);
+	assert_tells(p, 16, 9, 11);
 }
 
 TEST(watching_tells_what_is_there)
@@ -141,11 +143,9 @@ TEST(watching_again_starts_again)
 
 	write_pages(p, 3, 5);
 	assert_int_equal(watch(p, 16), 0);
-	ask(p, 16);
-	assert_none_told(16);
+	assert_none_of(p, 16);
 	write_pages(p, 4, 5);
-	ask(p, 16);
-	assert_told(4, 5, 16);
+	assert_tells(p, 16, 4, 5);
 }
 
 TEST(neighbours_and_the_holes_between_can_be_watched_at_once)
@@ -172,11 +172,9 @@ TEST(neighbours_and_the_holes_between_can_be_watched_at_once)
 TEST(a_large_reservation_costs_nothing)
 {
 	const size_t bytes = (size_t)1 << 40;
-	char *p = mmap(NULL, bytes, PROT_NONE, ANON | MAP_NORESERVE, -1, 0);
+	char *p = map_reservation(bytes);
 	uint64_t start;
 
-	if (p == MAP_FAILED)
-		test_skip("no room for 1 TiB of addresses");
 	begin_tracking();
 	start = now_ms();
 	assert_int_equal(watch(p, bytes / page_size()), 0);
@@ -204,8 +202,7 @@ TEST(what_the_kernel_writes_is_told)
 	/* As a debugger does it: also where the program itself must not write. */
 	assert_int_equal(mprotect(page_of(p, 9), page_size(), PROT_READ), 0);
 	assert_int_equal(pwrite(mem, word, 8, (off_t)(uintptr_t)page_of(p, 9)), 8);
-	ask(p, 16);
-	assert_told(6, 10, 16);
+	assert_tells(p, 16, 6, 10);
 }
 
 TEST(data_read_past_the_page_cache_is_told)
@@ -220,8 +217,7 @@ TEST(data_read_past_the_page_cache_is_told)
 	assert_int_equal(write(fd, p, page_size()), page_size());
 	if (fcntl(fd, F_SETFL, O_DIRECT) || pread(fd, page_of(p, 2), page_size(), 0) < 0)
 		test_skip("no O_DIRECT there");
-	ask(p, 4);
-	assert_told(2, 3, 4);
+	assert_tells(p, 4, 2, 3);
 }
 
 /* ---------------------------------------------------------- changes of the mappings */
@@ -233,12 +229,10 @@ TEST(protection_changes_nothing)
 	assert_int_equal(mprotect(p, 8 * page_size(), PROT_NONE), 0);
 	assert_int_equal(mprotect(p, 8 * page_size(), PROT_READ), 0);
 	assert_int_equal(mprotect(p, 16 * page_size(), RW), 0);
-	ask(p, 16);
-	assert_none_told(16);
+	assert_none_of(p, 16);
 	write_pages(p, 2, 3);
 	assert_int_equal(mprotect(p, 8 * page_size(), PROT_NONE), 0);
-	ask(p, 16);
-	assert_told(2, 3, 16);
+	assert_tells(p, 16, 2, 3);
 }
 
 TEST(pages_given_back_hold_nothing_until_they_are_written)
@@ -246,14 +240,11 @@ TEST(pages_given_back_hold_nothing_until_they_are_written)
 	char *p = watched(16);
 
 	assert_int_equal(madvise(page_of(p, 4), 4 * page_size(), MADV_DONTNEED), 0);
-	ask(p, 16);
-	assert_none_told(16);
+	assert_none_of(p, 16);
 	assert_int_equal(read_page(p, 4), 0);
-	ask(p, 16);
-	assert_none_told(16);
+	assert_none_of(p, 16);
 	write_pages(p, 4, 6);
-	ask(p, 16);
-	assert_told(4, 6, 16);
+	assert_tells(p, 16, 4, 6);
 }
 
 TEST(unmapped_pages_are_passed_over)
@@ -262,8 +253,7 @@ TEST(unmapped_pages_are_passed_over)
 
 	munmap(page_of(p, 4), 4 * page_size());
 	write_pages(p, 9, 10);
-	ask(p, 16);
-	assert_told(9, 10, 16);
+	assert_tells(p, 16, 9, 10);
 }
 
 TEST(memory_mapped_anew_is_not_tracked)
@@ -301,8 +291,7 @@ TEST(memory_moved_away_is_not_tracked_where_it_goes)
 	assert_ptr_equal(mremap(page_of(p, 4), 4 * page_size(), 4 * page_size(),
 				MREMAP_MAYMOVE | MREMAP_FIXED, q),
 			 q);
-	ask(p, 16);
-	assert_none_told(16);
+	assert_none_of(p, 16);
 	assert_int_equal(ask_whether(q, 4, false), -EPERM);
 }
 
@@ -334,11 +323,9 @@ TEST(what_is_written_in_grown_memory_is_told)
 
 	if (mremap(p, 16 * page_size(), 17 * page_size(), 0) != p)
 		test_skip("there was no room behind it");
-	ask(p, 17);
-	assert_none_told(17);
+	assert_none_of(p, 17);
 	write_pages(p, 16, 17);
-	ask(p, 17);
-	assert_told(16, 17, 17);
+	assert_tells(p, 17, 16, 17);
 }
 
 TEST(what_was_moved_can_be_watched_anew)
@@ -370,11 +357,9 @@ TEST(private_mappings_of_files_can_be_watched)
 	for (size_t i = 0; i < 16; i++)
 		(void)read_page(p, i);
 	assert_int_equal(watch(p, 16), 0);
-	ask(p, 16);
-	assert_none_told(16);
+	assert_none_of(p, 16);
 	write_pages(p, 7, 9);
-	ask(p, 16);
-	assert_told(7, 9, 16);
+	assert_tells(p, 16, 7, 9);
 	assert_int_equal(madvise(page_of(p, 2), page_size(), MADV_DONTNEED), 0);
 	write_pages(p, 2, 3);
 	ask(p, 16);
@@ -446,11 +431,9 @@ TEST(a_huge_page_that_the_host_splits_is_told)
 	assert_int_equal(madvise(p, page_size(), MADV_DONTNEED), 0);
 	assert_int_equal(ask_whether(p, in_one, true), 0);
 	assert_told(1, in_one, in_one);
-	ask(p, in_one);
-	assert_none_told(in_one);
+	assert_none_of(p, in_one);
 	write_pages(p, 7, 8);
-	ask(p, in_one);
-	assert_told(7, 8, in_one);
+	assert_tells(p, in_one, 7, 8);
 }
 
 TEST(pages_of_a_pool_of_huge_pages_are_told_every_time)
@@ -466,8 +449,7 @@ TEST(pages_of_a_pool_of_huge_pages_are_told_every_time)
 		return; /* it may be refused */
 	assert_int_equal(ask_whether(p, pages, true), 0);
 	assert_told(0, pages, pages);
-	ask(p, pages);
-	assert_told(0, pages, pages);
+	assert_tells(p, pages, 0, pages);
 }
 
 TEST(swapping_changes_nothing)
@@ -482,17 +464,14 @@ TEST(swapping_changes_nothing)
 	assert_told(4, 6, 16);
 	for (size_t i = 0; i < 8; i++)
 		(void)read_page(p, i);
-	ask(p, 16);
-	assert_told(4, 6, 16);
+	assert_tells(p, 16, 4, 6);
 	write_pages(p, 2, 4);
-	ask(p, 16);
-	assert_told(2, 6, 16);
+	assert_tells(p, 16, 2, 6);
 	madvise(p, 16 * page_size(), MADV_PAGEOUT);
 	assert_int_equal(ask_whether(p, 16, true), 0);
 	assert_told(2, 6, 16);
 	write_pages(p, 5, 6);
-	ask(p, 16);
-	assert_told(5, 6, 16);
+	assert_tells(p, 16, 5, 6);
 }
 
 /* ---------------------------------------------------------------------- all at once */
