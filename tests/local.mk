@@ -47,6 +47,7 @@ test_programs = \
 	tests/test_finalizers \
 	tests/test_flat \
 	tests/test_fork \
+	tests/test_gone \
 	tests/test_gaps \
 	tests/test_hide_collector \
 	tests/test_hide_memory \
@@ -163,8 +164,9 @@ EXTRA_DIST += \
 	doc/model/verdict.pml \
 	doc/model/world.pml
 
-# The long forms of the stress, and of pointers that move all the time.
-soak: tests/test_stress$(EXEEXT) tests/test_moving$(EXEEXT)
-	FOSTER_STRESS_SECONDS=600 ./tests/test_stress$(EXEEXT)
-	FOSTER_SOAK=1 ./tests/test_moving$(EXEEXT) all_the_time
+# The long forms: of the stress, of pointers that move all the time, and of regions that go.
+soak: tests/test_stress$(EXEEXT) tests/test_moving$(EXEEXT) tests/test_gone$(EXEEXT)
+	TEST_TELL=1 FOSTER_STRESS_SECONDS=600 ./tests/test_stress$(EXEEXT)
+	TEST_TELL=1 FOSTER_SOAK=1 ./tests/test_moving$(EXEEXT) all_the_time
+	TEST_TELL=1 FOSTER_SOAK=1 ./tests/test_gone$(EXEEXT)
 .PHONY: soak

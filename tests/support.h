@@ -10,6 +10,7 @@
  *   ./test_x               all tests
  *   ./test_x word          those whose name contains the word
  *   TEST_HERE=1 ./test_x word    in this process, for a debugger
+ *   TEST_TELL=1 ./test_x         tells what passing tests said, too
  */
 #ifndef FOSTER_TESTS_SUPPORT_H
 #define FOSTER_TESTS_SUPPORT_H

@@ -144,7 +144,7 @@ static bool run_one(size_t number, const struct test *test)
 	if (child < 0 || waitpid(child, &status, 0) != child)
 		abort();
 	passed = print_result(number, test, status);
-	if (passed)
+	if (passed && !getenv("TEST_TELL"))
 		close(output);
 	else
 		print_output(output);
