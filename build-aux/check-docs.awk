@@ -14,6 +14,8 @@
 #	syn[page, s]			its prototype as the page's SYNOPSIS has it
 #	sec[page, NAME]			the text of a section
 #	tags[page, fn]			errnos of ERRORS; fn is "*" before the first .SS
+# And of a function with a body in a header, which is of the macros there and not for users:
+#	own[s]				the header
 
 # ------------------------------------------------------------------------------- text
 
@@ -101,7 +103,7 @@ function header_start()
 {
 	in_comment = in_cplusplus = in_define = 0
 	comment = statement = ""
-	comment_end = depth = 0
+	comment_end = depth = conditions = 0
 }
 
 # Keeps the comment that stands right before the line n, if it is a contract.
@@ -134,6 +136,27 @@ function header_statement(s,	name)
 		unmarked[name] = 1
 }
 
+# A function with its body.
+function header_definition(s,	name)
+{
+	name = declared(s)
+	if (name != "")
+		own[name] = FILENAME
+}
+
+# What stands between #ifdef __cplusplus and its #else or #endif is not for C.
+function header_condition(line)
+{
+	if (line ~ /^#if/)
+		conditions++
+	if (line ~ /^#ifdef __cplusplus/)
+		in_cplusplus = conditions
+	else if (line ~ /^#(else|endif)/ && in_cplusplus == conditions)
+		in_cplusplus = 0
+	if (line ~ /^#endif/)
+		conditions--
+}
+
 # A macro is public when the contract before it (or before the macro just before) names it.
 function header_define(line,	name)
 {
@@ -160,10 +183,8 @@ function header_line(line)
 		return
 	}
 	if (in_define || line ~ /^#/) {
-		if (!in_define && line ~ /^#ifdef __cplusplus/)
-			in_cplusplus = 1
-		else if (!in_define && line ~ /^#endif/)
-			in_cplusplus = 0
+		if (!in_define && line ~ /^#(if|else|endif)/)
+			header_condition(line)
 		else if (!in_define)
 			header_define(line)
 		in_define = line ~ /\\$/
@@ -186,6 +207,9 @@ function header_line(line)
 	depth += gsub(/\{/, "{", line) - gsub(/\}/, "}", line)
 	if (depth == 0 && line ~ /;[ \t]*$/) {
 		header_statement(statement)
+		statement = ""
+	} else if (depth == 0 && line ~ /^\}/) {
+		header_definition(statement)
 		statement = ""
 	}
 }
@@ -510,6 +534,18 @@ function judge_references(	key, k, p, w, n, i, found, list, bad)
 			verdict("references of page " list[i], bad[list[i]])
 }
 
+# What is of the macros looks like it, and a page warns of it.
+function judge_own(s,	key, told)
+{
+	if (s !~ /_$/)
+		wrong("has its body in a header, and no _ at its end")
+	for (key in sec)
+		if (index(sec[key], s "("))
+			told = 1
+	if (!told)
+		wrong("has its body in a header, and no page says that it is not for users")
+}
+
 function verdict(name, why)
 {
 	print (why == "" ? "ok " : "not ok ") name why
@@ -542,6 +578,12 @@ END {
 		judge_map(s)
 		judge_page(s)
 		verdict(s, reasons)
+	}
+	n = sorted(own, symbol)
+	for (i = 1; i <= n; i++) {
+		reasons = ""
+		judge_own(symbol[i])
+		verdict(symbol[i], reasons)
 	}
 	judge_references()
 	for (node in wild)

@@ -133,7 +133,10 @@ struct foster_member {
  */
 #define FOSTER_BITS(member) (member)
 
-/* What follows is for the macros above; names that end in _ are not for users. */
+/*
+ * What follows is for the macros above. Names that end in _, or in _ and a number, are
+ * not for users: foster_bpf(7) says so.
+ */
 
 #ifdef __SIZEOF_INT128__
 __extension__ typedef __int128 foster_int128_;
