@@ -101,6 +101,7 @@ foster_boehm_sources = \
 	lib/gc/sections.c lib/gc/sections.h
 foster_null_sources = lib/gc/null.c lib/gc/null.h
 foster_bpf_sources = \
+	lib/os/barrier.c lib/os/barrier.h \
 	lib/bpf/arena.c lib/bpf/arena.h \
 	lib/bpf/datasec.c \
 	lib/bpf/element.c \
@@ -113,12 +114,14 @@ foster_bpf_sources = \
 	lib/bpf/object.c lib/bpf/object.h \
 	lib/bpf/path.c lib/bpf/path.h \
 	lib/bpf/reason.c lib/bpf/reason.h \
-	lib/bpf/ring.c lib/bpf/ring.h \
+	lib/bpf/record.h \
+	lib/bpf/ring.c lib/bpf/ring.h lib/bpf/ring_alone.h \
 	lib/bpf/ringbuf.c lib/bpf/ringbuf.h \
 	lib/bpf/section.c lib/bpf/section.h \
 	lib/bpf/shape.c lib/bpf/shape.h \
 	lib/bpf/single.c lib/bpf/single.h \
 	lib/bpf/skeleton.c \
+	lib/bpf/solo.c lib/bpf/solo.h \
 	lib/bpf/spelling.c lib/bpf/spelling.h \
 	lib/bpf/types.c lib/bpf/types.h \
 	lib/bpf/variable.c lib/bpf/variable.h

@@ -596,7 +596,11 @@ FOSTER_PUBLIC int foster_bpf_object_close(struct bpf_object *object);
  *   ENOTSUP  it is a map of another type
  *   ESTALE   it was closed; or SIGSEGV, as for any access
  *   EBADMSG  the positions in the ring make no sense: another process wrote there
- * Context: any thread; not in a signal handler.
+ *   EPERM    another thread has read the ring until now, and the kernel refuses
+ *            membarrier(2), which it allowed when the ring was mapped
+ * Context: any thread; not in a signal handler. As long as one thread reads a ring and
+ * releases its records it needs no atomic operations; another that comes waits until it
+ * is out of its call, and after a few such moves all are lock-free.
  * Since: 0.1
  */
 FOSTER_PUBLIC FOSTER_MUST_USE const void *foster_ringbuf_next(const void *p,
@@ -617,7 +621,8 @@ FOSTER_PUBLIC FOSTER_MUST_USE const void *foster_ringbuf_next(const void *p,
  *   -ENOENT   it is not in the memory of a map
  *   -ENOTSUP  it is a map of another type
  *   -ESTALE   it was closed; or SIGSEGV, as for any access
- * Context: any thread; not in a signal handler.
+ *   -EPERM    as foster_ringbuf_next(); the record is kept
+ * Context: as foster_ringbuf_next().
  * Since: 0.1
  */
 FOSTER_PUBLIC int foster_ringbuf_release(const void *record);
@@ -638,14 +643,13 @@ struct foster_record {
  * @records: out; room for @count.
  * @count: how many at most.
  *
- * As foster_ringbuf_next(), and faster: the records of one call cost as much as one of
- * single calls.
+ * As foster_ringbuf_next(), and faster.
  *
  * Returns: how many; 0 where none is finished.
  * Errors:
  *   -EINVAL  @count is less than 1
- *   -ENOENT, -ENOTSUP, -ESTALE, -EBADMSG  as foster_ringbuf_next()
- * Context: any thread; not in a signal handler.
+ *   -ENOENT, -ENOTSUP, -ESTALE, -EBADMSG, -EPERM  as foster_ringbuf_next()
+ * Context: as foster_ringbuf_next().
  * Since: 0.1
  */
 FOSTER_PUBLIC FOSTER_MUST_USE FOSTER_NONNULL(2) int foster_ringbuf_read(
@@ -660,9 +664,9 @@ FOSTER_PUBLIC FOSTER_MUST_USE FOSTER_NONNULL(2) int foster_ringbuf_read(
  * Errors:
  *   -EINVAL  one of them is none of this ring, or was released already; the others are
  *            released; or @count is negative
- *   -ENOENT, -ENOTSUP, -ESTALE  the first one is, as foster_ringbuf_release() says;
- *            nothing was released
- * Context: any thread; not in a signal handler.
+ *   -ENOENT, -ENOTSUP, -ESTALE, -EPERM  the first one is, as foster_ringbuf_release()
+ *            says; nothing was released
+ * Context: as foster_ringbuf_next().
  * Since: 0.1
  */
 FOSTER_PUBLIC FOSTER_NONNULL(1) int

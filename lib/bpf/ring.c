@@ -2,24 +2,12 @@
 #include "bpf/ring.h"
 
 #include <errno.h>
-#include <linux/bpf.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/sync.h"
-
-/* What stands before each record; only the first half is told to users. */
-struct header {
-	_Atomic uint32_t word; /* bytes, BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT */
-	uint32_t kernels;
-};
-
-_Static_assert(sizeof(struct header) == BPF_RINGBUF_HDR_SZ, "as the kernel has it");
-
-#define BUSY ((uint32_t)BPF_RINGBUF_BUSY_BIT)
-#define DISCARDED ((uint32_t)BPF_RINGBUF_DISCARD_BIT)
-#define UNIT 8u /* records begin at multiples of it */
+#include "bpf/record.h"
 
 /*
  * Of a record since its lap began. What is behind the consumer's position may have any.
@@ -90,7 +78,7 @@ static uint64_t position_of(const struct view *v, uint64_t start, const void *re
 
 static _Atomic uint32_t *mark_at(const struct view *v, uint64_t at)
 {
-	return &v->marks[(at & v->mask) / UNIT];
+	return &v->marks[(at & v->mask) / RECORD_UNIT];
 }
 
 static uint32_t mark_of(const struct view *v, uint64_t at, enum mark mark)
@@ -98,21 +86,9 @@ static uint32_t mark_of(const struct view *v, uint64_t at, enum mark mark)
 	return (uint32_t)(at >> v->shift) * MARKS + mark;
 }
 
-static uint32_t bytes_of(uint32_t word)
-{
-	return word & ~(BUSY | DISCARDED);
-}
-
-/* From a record to the next. */
-static uint64_t step_of(uint32_t word)
-{
-	return ((uint64_t)bytes_of(word) + sizeof(struct header) + UNIT - 1) / UNIT *
-	       UNIT;
-}
-
 static uint64_t step_at(const struct view *v, uint64_t at)
 {
-	return step_of(
+	return record_step(
 		atomic_load_explicit(&header_at(v, at)->word, memory_order_relaxed));
 }
 
@@ -125,12 +101,13 @@ int ring_init(struct ring *ring, const void *base, size_t size)
 		.page = (size_t)sysconf(_SC_PAGESIZE),
 		.size = size,
 		.shift = (unsigned int)__builtin_ctzll(size),
-		.marks = calloc(size / UNIT, sizeof(*ring->marks)),
+		.marks = calloc(size / RECORD_UNIT, sizeof(*ring->marks)),
 	};
 	if (!ring->marks)
 		return -ENOMEM;
 	v = view_of(ring);
 	ring->cursor = ring->seen = atomic_load(consumer_of(&v));
+	solo_init(&ring->solo);
 	return 0;
 }
 
@@ -151,6 +128,13 @@ static bool is_done(const struct view *v, uint64_t at)
 static void set_mark(const struct view *v, uint64_t at, enum mark mark)
 {
 	atomic_store_explicit(mark_at(v, at), mark_of(v, at, mark), memory_order_release);
+}
+
+/* For who is, or will be, alone. */
+static void set_marked(struct ring *ring, bool marked)
+{
+	if (atomic_load_explicit(&ring->marked, memory_order_relaxed) != marked)
+		atomic_store_explicit(&ring->marked, marked, memory_order_relaxed);
 }
 
 /* Of those who see a record that is DONE at the consumer's position, one owns it. */
@@ -212,7 +196,7 @@ static uint64_t find(const struct view *v, uint64_t consumer, uint64_t cursor,
 	const uintptr_t offset = offset_of(v, record);
 	const uint64_t at = position_of(v, consumer, record);
 
-	if (offset > v->mask || offset % UNIT || (int64_t)(cursor - at) <= 0 ||
+	if (offset > v->mask || offset % RECORD_UNIT || (int64_t)(cursor - at) <= 0 ||
 	    is_done(v, at))
 		return UINT64_MAX;
 	return at;
@@ -242,7 +226,7 @@ static int release_run(const struct view *v, uint64_t at, uint64_t cursor,
 	return n;
 }
 
-static int release_marking(const struct view *v, uint64_t cursor,
+static int release_marking(struct ring *ring, const struct view *v, uint64_t cursor,
 			   const struct foster_record *records, int count)
 {
 	const uint64_t consumer =
@@ -257,8 +241,10 @@ static int release_marking(const struct view *v, uint64_t cursor,
 		set_mark(v, at, DONE);
 		found++;
 	}
-	if (found)
+	if (found) {
+		set_marked(ring, true);
 		release_marked(v);
+	}
 	return found == count ? 0 : -EINVAL;
 }
 
@@ -270,7 +256,8 @@ static bool is_first(const struct view *v, uint64_t consumer, uint64_t cursor,
 	       !is_done(v, consumer);
 }
 
-int ring_release(const struct ring *ring, const struct foster_record *records, int count)
+static int release_among(struct ring *ring, const struct foster_record *records,
+			 int count)
 {
 	const struct view v = view_of(ring);
 	const uint64_t cursor = atomic_load_explicit(&ring->cursor, memory_order_acquire);
@@ -280,7 +267,7 @@ int ring_release(const struct ring *ring, const struct foster_record *records, i
 
 	if (is_first(&v, consumer, cursor, records->data))
 		n = release_run(&v, consumer, cursor, records, count);
-	return n == count ? 0 : release_marking(&v, cursor, records + n, count - n);
+	return n == count ? 0 : release_marking(ring, &v, cursor, records + n, count - n);
 }
 
 /* ---------------------------------------------------------------------------- reading */
@@ -297,14 +284,15 @@ struct run {
  * Up to which position there may be records. The producer's own is looked at only where
  * the last one that was seen is not enough: the kernel writes in that line of the cache.
  */
-static int find_end(struct ring *ring, const struct view *v, uint64_t at, uint64_t *end)
+static inline int find_end(struct ring *ring, const struct view *v, uint64_t at,
+			   uint64_t *end)
 {
 	*end = atomic_load_explicit(&ring->seen, memory_order_acquire);
 	if ((int64_t)(*end - at) <= 0) {
 		*end = atomic_load_explicit(producer_of(v), memory_order_acquire);
 		atomic_store_explicit(&ring->seen, *end, memory_order_release);
 	}
-	return at % UNIT || *end - at > v->mask + 1 ? -EBADMSG : 0;
+	return at % RECORD_UNIT || *end - at > v->mask + 1 ? -EBADMSG : 0;
 }
 
 /* Another reader of the map has moved on: it has read what we have not. */
@@ -336,16 +324,16 @@ static int look_at_run(const struct view *v, uint64_t end, struct foster_record 
 		const uint32_t word =
 			atomic_load_explicit(&header->word, memory_order_acquire);
 
-		if (word & BUSY)
+		if (word & RECORD_BUSY)
 			break;
-		if (step_of(word) > end - at)
+		if (record_step(word) > end - at)
 			return -EBADMSG;
-		if (word & DISCARDED)
+		if (word & RECORD_DISCARDED)
 			run->discarded = true;
 		else
 			records[n++] =
-				(struct foster_record){ header + 1, bytes_of(word) };
-		at += step_of(word);
+				(struct foster_record){ header + 1, record_bytes(word) };
+		at += record_step(word);
 	}
 	run->end = at;
 	run->count = n;
@@ -353,7 +341,7 @@ static int look_at_run(const struct view *v, uint64_t end, struct foster_record 
 }
 
 /* Read first: once it is marked, another thread may give it back to the kernel. */
-static void release_discarded(const struct view *v, const struct run *run)
+static void mark_discarded(const struct view *v, const struct run *run)
 {
 	uint64_t at = run->start;
 
@@ -361,11 +349,10 @@ static void release_discarded(const struct view *v, const struct run *run)
 		const uint32_t word = atomic_load_explicit(&header_at(v, at)->word,
 							   memory_order_relaxed);
 
-		if (word & DISCARDED)
+		if (word & RECORD_DISCARDED)
 			set_mark(v, at, DONE);
-		at += step_of(word);
+		at += record_step(word);
 	}
-	release_marked(v);
 }
 
 /* Looks at the next; 0: there are some, or none. */
@@ -380,7 +367,7 @@ static int look(struct ring *ring, const struct view *v, struct foster_record *r
 	return r < 0 ? r : look_at_run(v, end, records, count, run);
 }
 
-int ring_read(struct ring *ring, struct foster_record *records, int count)
+static int read_among(struct ring *ring, struct foster_record *records, int count)
 {
 	const struct view v = view_of(ring);
 	struct run run;
@@ -397,9 +384,142 @@ int ring_read(struct ring *ring, struct foster_record *records, int count)
 		} else if (!atomic_compare_exchange_strong(&ring->cursor, &at, run.end)) {
 			run.count = 0;
 		} else {
-			if (run.discarded)
-				release_discarded(&v, &run);
+			if (run.discarded) {
+				mark_discarded(&v, &run);
+				set_marked(ring, true);
+				release_marked(&v);
+			}
 		}
 	} while (!run.count);
 	return run.count;
+}
+
+/* ------------------------------------------------------------------------------ alone */
+
+/*
+ * Who is alone takes finished records off the cursor, and gives kept ones back at the
+ * consumer's position, with plain loads and stores. What is not as simple as that goes as
+ * it does among threads. Nothing here hands on the address of the view, so that it lies
+ * in registers: a record costs few nanoseconds.
+ */
+static int take_alone(struct ring *ring, struct foster_record *records, int count)
+{
+	const struct view v = view_of(ring);
+	uint64_t at = atomic_load_explicit(&ring->cursor, memory_order_relaxed);
+	uint64_t end;
+	int n = 0;
+
+	if ((int64_t)(atomic_load_explicit(consumer_of(&v), memory_order_relaxed) - at) >
+		    0 ||
+	    find_end(ring, &v, at, &end) < 0)
+		return 0;
+	for (; n < count && at != end; n++) {
+		const struct header *header = header_at(&v, at);
+		/* Partner: the kernel's exchange that finishes the record. */
+		const uint32_t word =
+			atomic_load_explicit(&header->word, memory_order_acquire);
+
+		if (word & (RECORD_BUSY | RECORD_DISCARDED) ||
+		    record_step(word) > end - at)
+			break;
+		records[n] = (struct foster_record){ header + 1, word };
+		at += record_step(word);
+	}
+	atomic_store_explicit(&ring->cursor, at, memory_order_relaxed);
+	return n;
+}
+
+/* How many went. As in release_run() the addresses tell where each begins. */
+static int give_alone(const struct ring *ring, const struct foster_record *records,
+		      int count)
+{
+	const struct view v = view_of(ring);
+	const uint64_t cursor = atomic_load_explicit(&ring->cursor, memory_order_relaxed);
+	uint64_t at = atomic_load_explicit(consumer_of(&v), memory_order_relaxed);
+	int n = 0;
+
+	if (atomic_load_explicit(&ring->marked, memory_order_relaxed))
+		return 0;
+	for (; n < count && at != cursor; n++) {
+		const uintptr_t offset = offset_of(&v, records[n].data);
+
+		if (offset != (at & v.mask))
+			break;
+		at += step_at(&v, offset);
+	}
+	if (n)
+		atomic_store_explicit(consumer_of(&v), at, memory_order_release);
+	return n;
+}
+
+static bool comes_discarded(const struct ring *ring)
+{
+	const struct view v = view_of(ring);
+	const uint64_t at = atomic_load_explicit(&ring->cursor, memory_order_relaxed);
+
+	return at != atomic_load_explicit(&ring->seen, memory_order_relaxed) &&
+	       atomic_load_explicit(&header_at(&v, at)->word, memory_order_relaxed) &
+		       RECORD_DISCARDED;
+}
+
+/*
+ * After so many there is no simple one. Where nothing is found the kernel wakes for the
+ * record that it finishes next only if it sees the consumer's position there: behind this
+ * fence it does, or the record is seen here.
+ */
+static int read_rest(struct ring *ring, struct foster_record *records, int count, int n)
+{
+	int more;
+
+	atomic_thread_fence(memory_order_seq_cst);
+	FOSTER_SYNC("ring-alone");
+	more = read_among(ring, records + n, count - n);
+	return more > 0 ? n + more : n ? n : more;
+}
+
+static int release_rest(struct ring *ring, const struct foster_record *records, int count)
+{
+	const struct view v = view_of(ring);
+	const int r = release_among(ring, records, count);
+
+	if (atomic_load(consumer_of(&v)) == atomic_load(&ring->cursor))
+		set_marked(ring, false);
+	return r;
+}
+
+static const _Atomic uint64_t *alive(const struct ring *ring)
+{
+	return (const _Atomic uint64_t *)reveal(ring->base);
+}
+
+int ring_read(struct ring *ring, struct foster_record *records, int count)
+{
+	const int alone = solo_enter(&ring->solo, alive(ring));
+	int n;
+
+	if (alone < 0)
+		return alone;
+	if (!alone)
+		return read_among(ring, records, count);
+	n = take_alone(ring, records, count);
+	if (!n || (n < count && comes_discarded(ring)))
+		n = read_rest(ring, records, count, n);
+	solo_leave(&ring->solo);
+	return n;
+}
+
+int ring_release(struct ring *ring, const struct foster_record *records, int count)
+{
+	const int alone = solo_enter(&ring->solo, alive(ring));
+	int n, r = 0;
+
+	if (alone < 0)
+		return alone;
+	if (!alone)
+		return release_among(ring, records, count);
+	n = give_alone(ring, records, count);
+	if (n != count)
+		r = release_rest(ring, records + n, count - n);
+	solo_leave(&ring->solo);
+	return r;
 }

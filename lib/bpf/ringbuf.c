@@ -15,6 +15,7 @@
 #include "bpf/map.h"
 #include "bpf/reason.h"
 #include "bpf/ring.h"
+#include "bpf/ring_alone.h"
 #include "bpf/single.h"
 #include "source/private.h"
 
@@ -82,6 +83,11 @@ static void ringbuf_free(struct single *single)
 	free(rb);
 }
 
+static void ringbuf_forked(struct single *single)
+{
+	solo_forked(&((struct ringbuf *)single)->ring.solo);
+}
+
 static struct ringbuf *ringbuf_new(const void *base, size_t size)
 {
 	struct ringbuf *rb = calloc(1, sizeof(*rb));
@@ -89,6 +95,7 @@ static struct ringbuf *ringbuf_new(const void *base, size_t size)
 	if (!rb)
 		return NULL;
 	rb->single.free = ringbuf_free;
+	rb->single.forked = ringbuf_forked;
 	if (ring_init(&rb->ring, base, size) == 0)
 		return rb;
 	ringbuf_free(&rb->single);
@@ -180,12 +187,38 @@ static int look_up(const void *p, struct ring **ret)
 	return 0;
 }
 
+static inline bool is_last(const void *p)
+{
+	return (uintptr_t)p - reveal(last.base) < last.len && last.list == single_now();
+}
+
 static int ring_of(const void *p, struct ring **ret)
 {
-	if ((uintptr_t)p - reveal(last.base) >= last.len || last.list != single_now())
+	if (!is_last(p))
 		return look_up(p, ret);
 	*ret = last.ring;
 	return 0;
+}
+
+static int shut_out(int err)
+{
+	return reason_set(err, "another thread reads the ring buffer, "
+			       "and membarrier(2) is refused: %m");
+}
+
+static int read_failed(int err)
+{
+	if (err == EBADMSG)
+		return reason_set(err, "the positions of the ring buffer make no sense");
+	return shut_out(err);
+}
+
+static int release_failed(int err, const void *first, int count)
+{
+	if (err == EINVAL)
+		return reason_set(err, "%s%p is no record that is kept",
+				  count > 1 ? "one behind " : "", first);
+	return shut_out(err);
 }
 
 /* How many records; 0: none is finished. */
@@ -197,9 +230,7 @@ static int read_some(const void *p, struct foster_record *records, int count)
 	if (r < 0)
 		return r;
 	r = ring_read(ring, records, count);
-	if (r < 0)
-		return reason_set(-r, "the positions of the ring buffer make no sense");
-	return r;
+	return r < 0 ? read_failed(-r) : r;
 }
 
 static int release_some(const struct foster_record *records, int count)
@@ -207,13 +238,13 @@ static int release_some(const struct foster_record *records, int count)
 	struct ring *ring;
 	int r = ring_of(records->data, &ring);
 
-	if (r == 0 && ring_release(ring, records, count) < 0)
-		r = reason_set(EINVAL, "%s%p is no record that is kept",
-			       count > 1 ? "one behind " : "", records->data);
-	return r;
+	if (r == 0)
+		r = ring_release(ring, records, count);
+	return r < 0 ? release_failed(-r, records->data, count) : r;
 }
 
-FOSTER_EXPORT const void *foster_ringbuf_next(const void *p, size_t *bytes)
+/* Apart, so that the common case below needs no frame on the stack. */
+static __attribute__((noinline)) const void *next(const void *p, size_t *bytes)
 {
 	struct foster_record record;
 	int r = read_some(p, &record, 1);
@@ -227,11 +258,28 @@ FOSTER_EXPORT const void *foster_ringbuf_next(const void *p, size_t *bytes)
 	return record.data;
 }
 
-FOSTER_EXPORT int foster_ringbuf_release(const void *record)
+static __attribute__((noinline)) int release(const void *record)
 {
 	const struct foster_record one = { .data = record };
 
 	return result(release_some(&one, 1));
+}
+
+FOSTER_EXPORT const void *foster_ringbuf_next(const void *p, size_t *bytes)
+{
+	size_t size;
+	const void *record = is_last(p) ? ring_take(last.ring, &size) : NULL;
+
+	if (!record)
+		return next(p, bytes);
+	if (bytes)
+		*bytes = size;
+	return record;
+}
+
+FOSTER_EXPORT int foster_ringbuf_release(const void *record)
+{
+	return is_last(record) && ring_give(last.ring, record) ? 0 : release(record);
 }
 
 FOSTER_EXPORT int foster_ringbuf_read(const void *p, struct foster_record *records,

@@ -14,8 +14,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct single *list;
 static bool fork_waits;
 
-/* Goes up with each change of the list, which a thread need not look at again until then. */
-static _Atomic uint64_t changes = 1;
+_Atomic uint64_t single_changes = 1;
 
 static void acquire(void)
 {
@@ -27,10 +26,18 @@ static void release(void)
 	pthread_mutex_unlock(&lock);
 }
 
+static void release_in_child(void)
+{
+	for (struct single *single = list; single; single = single->next)
+		if (single->forked)
+			single->forked(single);
+	release();
+}
+
 static void wait_in_fork(void)
 {
 	if (!fork_waits)
-		fork_waits = pthread_atfork(acquire, release, release) == 0;
+		fork_waits = pthread_atfork(acquire, release, release_in_child) == 0;
 }
 
 static void *base_of(const struct single *single)
@@ -105,7 +112,7 @@ void *single_add(struct single *single, uint32_t map_id, const void *base)
 		drop_gone();
 		single->next = list;
 		list = single;
-		atomic_fetch_add(&changes, 1);
+		atomic_fetch_add(&single_changes, 1);
 	}
 	release();
 	return other;
@@ -119,12 +126,7 @@ struct single *single_of(uint64_t region, uint64_t *now)
 	single = list;
 	while (single && single->region != region)
 		single = single->next;
-	*now = atomic_load(&changes);
+	*now = atomic_load(&single_changes);
 	release();
 	return single;
-}
-
-uint64_t single_now(void)
-{
-	return atomic_load_explicit(&changes, memory_order_acquire);
 }

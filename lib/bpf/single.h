@@ -7,6 +7,7 @@
 #ifndef FOSTER_BPF_SINGLE_H
 #define FOSTER_BPF_SINGLE_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "base/attributes.h"
@@ -18,6 +19,7 @@ struct single {
 	uint32_t map_id;
 	hidden_addr base;
 	void (*free)(struct single *single);
+	void (*forked)(struct single *single); /* in the child of fork(2); NULL: nothing */
 };
 
 /*
@@ -39,6 +41,13 @@ void *single_add(struct single *single, uint32_t map_id, const void *base)
  * there if the region is.  NULL: none.
  */
 struct single *single_of(uint64_t region, uint64_t *now) _must_check_ _nonnull_all_;
-uint64_t single_now(void);
+
+/* Goes up with each change of the list. */
+extern _Atomic uint64_t single_changes;
+
+static inline uint64_t single_now(void)
+{
+	return atomic_load_explicit(&single_changes, memory_order_acquire);
+}
 
 #endif

@@ -18,7 +18,9 @@ libtest_bpf_la_SOURCES = \
 	tests/bpf/support_bpf.c \
 	tests/bpf/support_bpf.h \
 	tests/bpf/support_btf.c \
-	tests/bpf/support_btf.h
+	tests/bpf/support_btf.h \
+	tests/bpf/support_ring.c \
+	tests/bpf/support_ring.h
 libtest_bpf_la_CPPFLAGS = $(bpf_test_cppflags)
 
 bpf_test_programs += tests/bpf/test_arena
@@ -59,6 +61,10 @@ tests_bpf_test_element_LDADD = $(bpf_test_libs)
 bpf_test_programs += tests/bpf/test_ring
 tests_bpf_test_ring_CPPFLAGS = $(bpf_test_cppflags)
 tests_bpf_test_ring_LDADD = $(bpf_test_libs)
+
+bpf_test_programs += tests/bpf/test_solo
+tests_bpf_test_solo_CPPFLAGS = $(bpf_test_cppflags)
+tests_bpf_test_solo_LDADD = $(bpf_test_libs)
 
 bpf_test_programs += tests/bpf/test_variable_bounds
 tests_bpf_test_variable_bounds_CPPFLAGS = $(bpf_test_cppflags)

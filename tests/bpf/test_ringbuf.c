@@ -6,6 +6,8 @@
 #include <linux/types.h>
 #include <sys/epoll.h>
 
+#include "../refuse.h"
+#include "base/sync.h"
 #include "events.h"
 #include "events.skel.h"
 
@@ -246,6 +248,63 @@ TEST(another_thread_releases_a_record)
 	run(skel, 1);
 	on_plain_thread(release_record, (void *)take(ring, 0));
 	assert_int_equal(consumed(ring), STEP);
+	events_bpf__destroy(skel);
+}
+
+static struct moment inside, forked;
+
+static void stay_inside(const char *name)
+{
+	if (strcmp(name, "ring-alone") == 0) {
+		moment_announce(&inside);
+		moment_await(&forked);
+	}
+}
+
+static void *look_for_records(void *arg)
+{
+	assert_empty(arg);
+	return arg;
+}
+
+static void look_in_child(void *ring)
+{
+	sync_hook = NULL;
+	child_check(!foster_ringbuf_next(ring, NULL) && errno == EAGAIN);
+}
+
+TEST(the_child_of_fork_waits_for_no_thread_of_the_parent)
+{
+	struct events_bpf *skel = load();
+	const void *ring = map_ring(skel);
+	pthread_t reader;
+
+	sync_hook = stay_inside;
+	reader = thread_begin(look_for_records, (void *)ring);
+	moment_await(&inside);
+	assert_child_passes(look_in_child, (void *)ring);
+	moment_announce(&forked);
+	thread_end(reader);
+	events_bpf__destroy(skel);
+}
+
+static void *be_refused(void *ring)
+{
+	assert_null_with(EPERM, foster_ringbuf_next(ring, NULL));
+	assert_non_null(strstr(foster_bpf_strerror(), "membarrier"));
+	return ring;
+}
+
+/* One that was the only one goes on; there is no way to tell it of a second one. */
+TEST(a_second_thread_is_refused_where_the_kernel_has_no_barrier_any_more)
+{
+	struct events_bpf *skel = load();
+	const void *ring = map_ring(skel);
+
+	assert_empty(ring);
+	refuse(SYS_membarrier, 0, ENOSYS);
+	on_plain_thread(be_refused, (void *)ring);
+	assert_empty(ring);
 	events_bpf__destroy(skel);
 }
 
