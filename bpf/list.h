@@ -6,8 +6,12 @@
 #define LIST_PAGES 16	/* of the arena */
 #define LIST_LENGTH 100 /* of a list; they fit a page */
 
+#ifndef __bpf__
+#define __arena
+#endif
+
 struct list_node {
-	struct list_node *next;
+	struct list_node __arena *next;
 	__u64 value;
 };
 

@@ -105,6 +105,7 @@ foster_bpf_sources = \
 	lib/bpf/arena.c lib/bpf/arena.h \
 	lib/bpf/datasec.c \
 	lib/bpf/element.c \
+	lib/bpf/globals.c lib/bpf/globals.h \
 	lib/bpf/kernel_btf.c lib/bpf/kernel_btf.h \
 	lib/bpf/known.c lib/bpf/known.h \
 	lib/bpf/map.c lib/bpf/map.h \

@@ -109,17 +109,24 @@ FOSTER_PUBLIC FOSTER_NONNULL(2) int foster_bpf_map_info(const void *p,
 /**
  * foster_datasec - the variables of a loaded program
  * @map_fd: descriptor of the map behind .bss, .data, .rodata or a section of another name
- *	that begins like these; of any program, also of another process (opened by its
- *	number or from where it is pinned).  May be closed afterwards.  Not kept.
+ *	that begins like these, or of an arena with variables (__arena) in it; of any
+ *	program, also of another process (opened by its number or from where it is
+ *	pinned).  May be closed afterwards.  Not kept.
  *
  * Maps the memory as foster_bpf_map() does, and reads names, places and types of the
  * variables from the kernel's BTF of the map. The datasec is a region like any other:
  * there is nothing to free, and it lives while something points to it. It keeps the
  * memory; a pointer to a variable keeps the memory without it.
  *
+ * An arena is mapped as foster_arena_at() does with NULL. The kernel has no BTF of it: the
+ * programs that are loaded and use it tell what its variables are, and where.
+ *
  * Returns: the datasec; NULL on error.
  * Errors (errno):
- *   ENODATA  the map has no BTF: use foster_bpf_map() and FOSTER_AT()
+ *   ENODATA  the map has no BTF: use foster_bpf_map() and FOSTER_AT(); or no program that
+ *            is loaded uses a variable of the arena, or has BTF of it, or one cannot tell
+ *            at which end of it they are
+ *   ENOTUNIQ  programs of different objects have variables in the arena
  *   ENOTSUP  also where its values are no data section, or its BTF is newer than this
  *            library
  *   EPERM    also without permission to read BTF (CAP_SYS_ADMIN)
@@ -134,11 +141,13 @@ FOSTER_PUBLIC FOSTER_MUST_USE struct foster_datasec *foster_datasec(int map_fd);
  * foster_datasec_of - the same, of a map of libbpf
  * @map: skel->maps.bss, or what bpf_object__find_map_by_name() returned; after load.
  *
+ * An arena becomes tracked as foster_arena() does it.
+ *
  * Returns: the datasec; NULL on error.
  * Errors (errno):
  *   EINVAL  @map is NULL
  *   EBADF   the map is not in the kernel yet
- *   those of foster_datasec()
+ *   those of foster_datasec(), of an arena those of foster_arena()
  * Context: as foster_mmap().
  * Since: 0.1
  */

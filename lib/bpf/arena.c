@@ -22,7 +22,7 @@
 /* Another thread that has mapped an arena and not yet said so is waited for. */
 #define TRIES 1000
 
-static size_t length(const struct bpf_map_info *info)
+size_t arena_bytes(const struct bpf_map_info *info)
 {
 	return (size_t)info->max_entries * (size_t)sysconf(_SC_PAGESIZE);
 }
@@ -38,6 +38,11 @@ static void single_free(struct single *single)
 	free(single);
 }
 
+static void single_forked(struct single *single)
+{
+	single->absent = true;
+}
+
 static void note_free(const struct note *note)
 {
 	known_free(note->known);
@@ -50,6 +55,7 @@ static int note_new(const struct bpf_map_info *info, struct note *note)
 	note->single = calloc(1, sizeof(*note->single));
 	if (note->known && note->single) {
 		note->single->free = single_free;
+		note->single->forked = single_forked;
 		return 0;
 	}
 	note_free(note);
@@ -105,13 +111,13 @@ static int adopt_there(int fd, const struct bpf_map_info *info, void *addr)
 {
 	int r;
 
-	if (!foster_private_is_of(addr, length(info), fd))
+	if (!foster_private_is_of(addr, arena_bytes(info), fd))
 		return reason_set(
 			EADDRINUSE,
 			"arena \"%s\" belongs at %p, where something else is mapped",
 			info->name, addr);
 	/* Without its end, which may be the beginning of another mapping. */
-	r = foster_private_adopt(addr, length(info) - 1, leave, NULL,
+	r = foster_private_adopt(addr, arena_bytes(info) - 1, leave, NULL,
 				 FOSTER_SOURCE_BPF_MAP);
 	if (r == -EEXIST)
 		return -EAGAIN;
@@ -136,7 +142,7 @@ static int refused(const struct bpf_map_info *info, void *addr, int err)
 
 static int map_or_adopt(int fd, const struct bpf_map_info *info, void *addr, void **ret)
 {
-	int r = foster_private_map_at(addr, length(info), PROT_READ | PROT_WRITE, fd,
+	int r = foster_private_map_at(addr, arena_bytes(info), PROT_READ | PROT_WRITE, fd,
 				      FOSTER_SOURCE_BPF_MAP, ret);
 
 	if (r == -EEXIST && addr) {
@@ -161,13 +167,24 @@ static int map_anew(int fd, const struct bpf_map_info *info, void *addr, void **
 	return r;
 }
 
+/* It belongs where the parent had it, also where the kernel does not say so. */
+static void *place_of(const struct bpf_map_info *info, void *addr)
+{
+	void *absent = single_take_absent(info->id);
+
+	if (absent)
+		(void)foster_disown(absent);
+	if (addr)
+		return addr;
+	return info->map_extra ? (void *)(uintptr_t)info->map_extra : absent;
+}
+
 /* The caller may know better than a map that was made without an address. */
 int arena_memory(int fd, const struct bpf_map_info *info, void *addr, void **ret)
 {
 	int r = -EAGAIN;
 
-	if (!addr)
-		addr = (void *)(uintptr_t)info->map_extra;
+	addr = place_of(info, addr);
 	for (int i = 0; r == -EAGAIN && i < TRIES; i++) {
 		void *p = single_find(info->id);
 
@@ -215,7 +232,7 @@ FOSTER_EXPORT void *foster_arena_at(int map_fd, void *addr)
 }
 
 /* libbpf maps an arena before it loads programs; before 1.4 it knows none, and we do. */
-static int take(const struct bpf_map *map, void **ret)
+int arena_of_libbpf(const struct bpf_map *map, void **ret)
 {
 	struct bpf_map_info info;
 	int fd = bpf_map__fd(map);
@@ -237,7 +254,7 @@ static int take(const struct bpf_map *map, void **ret)
 FOSTER_EXPORT void *foster_arena(const struct bpf_map *map)
 {
 	void *p = NULL;
-	int r = map ? take(map, &p) : reason_set(EINVAL, "NULL is no map");
+	int r = map ? arena_of_libbpf(map, &p) : reason_set(EINVAL, "NULL is no map");
 
 	return r < 0 ? result_null(r) : p;
 }

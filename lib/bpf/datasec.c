@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 
 #include "base/result.h"
+#include "bpf/arena.h"
+#include "bpf/globals.h"
 #include "bpf/kernel_btf.h"
 #include "bpf/map.h"
 #include "bpf/match.h"
@@ -21,78 +23,145 @@
 
 /* ----------------------------------------------------------------------------- making */
 
-/* The memory of the map, and what foster says of it. */
-static int map_source(int fd, const struct bpf_map_info *info,
-		      struct section_source *source)
+/* The section in memory, so many bytes of the memory of the map. */
+static int describe_source(const struct bpf_map_info *info, void *memory, uint32_t bytes,
+			   uint32_t btf_id, struct section_source *source)
 {
 	struct foster_info region = FOSTER_INFO_INIT;
-	int r = map_memory(fd, info, &source->memory);
+	int r = foster_info(memory, &region);
 
-	if (r < 0)
-		return r;
-	r = foster_info(source->memory, &region);
 	if (r < 0)
 		return reason_set(ESTALE, "the memory of map \"%s\" was taken away",
 				  info->name);
-	source->prot = region.prot;
-	source->bytes = info->value_size;
-	source->map_id = info->id;
-	source->btf_id = info->btf_id;
+	*source = (struct section_source){
+		.memory = memory,
+		.bytes = bytes,
+		.map_id = info->id,
+		.btf_id = btf_id,
+		.prot = region.prot,
+	};
 	memcpy(source->map_name, info->name, sizeof(source->map_name));
 	_Static_assert(sizeof(info->name) == sizeof(source->map_name),
 		       "the kernel's names");
 	return 0;
 }
 
-static int make(int fd, const struct bpf_map_info *info, const struct section_plan *plan,
+static int make(const struct section_plan *plan, const struct section_source *source,
 		struct foster_datasec **ds)
 {
-	struct section_source source;
-	int r = map_source(fd, info, &source);
-	void *room;
+	void *room = foster_mmap(NULL, plan->bytes, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (r < 0)
-		return r;
-	room = foster_mmap(NULL, plan->bytes, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (room == MAP_FAILED) {
-		r = reason_set(errno, "no memory for the variables of map \"%s\": %m",
-			       info->name);
-		(void)foster_close(source.memory);
-		return r;
-	}
-	*ds = section_make(plan, &source, room);
+	if (room == MAP_FAILED)
+		return reason_set(errno, "no memory for the variables of map \"%s\": %m",
+				  source->map_name);
+	*ds = section_make(plan, source, room);
 	return 0;
 }
 
 /* The map is mapped last: what is refused before leaves nothing to close. */
-static int make_of_map(int fd, struct foster_datasec **ds)
+static int make_mapped(int fd, const struct bpf_map_info *info,
+		       const struct section_plan *plan, struct foster_datasec **ds)
+{
+	struct section_source source;
+	void *memory;
+	int r = map_memory(fd, info, &memory);
+
+	if (r < 0)
+		return r;
+	r = describe_source(info, memory, info->value_size, info->btf_id, &source);
+	if (r == 0)
+		r = make(plan, &source, ds);
+	if (r < 0)
+		(void)foster_close(memory);
+	return r;
+}
+
+static int make_of_array(int fd, const struct bpf_map_info *info,
+			 struct foster_datasec **ds)
 {
 	struct section_plan plan = { 0 };
-	struct bpf_map_info info;
 	uint32_t bytes = 0;
 	void *raw = NULL;
-	int r = map_describe(fd, &info);
+	int r = map_check(info);
 
 	if (r == 0)
-		r = map_check(&info);
+		r = kernel_btf(info->btf_id, info->name, &raw, &bytes);
 	if (r == 0)
-		r = kernel_btf(info.btf_id, info.name, &raw, &bytes);
+		r = section_plan(raw, bytes, info->btf_value_type_id, info->name, &plan);
 	if (r == 0)
-		r = section_plan(raw, bytes, info.btf_value_type_id, info.name, &plan);
-	if (r == 0)
-		r = make(fd, &info, &plan, ds);
+		r = make_mapped(fd, info, &plan, ds);
 	section_plan_clear(&plan);
 	free(raw);
 	return r;
 }
 
-FOSTER_EXPORT struct foster_datasec *foster_datasec(int map_fd)
+/* ----------------------------------------------------------------------- of an arena */
+
+static int make_placed(const struct bpf_map_info *info, char *arena,
+		       const struct globals *globals, const struct section_plan *plan,
+		       struct foster_datasec **ds)
+{
+	const uint32_t bytes = section_plan_bytes(plan);
+	struct section_source source;
+	uint64_t offset = 0;
+	int r = globals_place(globals, info->name, arena_bytes(info), bytes, &offset);
+
+	if (r == 0)
+		r = describe_source(info, arena + offset, bytes, globals->btf_id,
+				    &source);
+	return r < 0 ? r : make(plan, &source, ds);
+}
+
+/* The arena is mapped, and stays as long as somebody else than we points to it. */
+static int make_of_arena(const struct bpf_map_info *info, void *arena,
+			 struct foster_datasec **ds)
+{
+	struct section_plan plan = { 0 };
+	struct globals globals = { 0 };
+	uint32_t bytes = 0;
+	void *raw = NULL;
+	int r = globals_find(info->id, info->name, arena, arena_bytes(info), &globals);
+
+	if (r == 0)
+		r = kernel_btf(globals.btf_id, info->name, &raw, &bytes);
+	if (r == 0)
+		r = section_plan_named(raw, bytes, GLOBALS_SECTION, info->name, &plan);
+	if (r == 0)
+		r = make_placed(info, arena, &globals, &plan, ds);
+	section_plan_clear(&plan);
+	free(raw);
+	return r;
+}
+
+/* map: what libbpf knows of it; NULL: nothing. */
+static int make_of_map(int fd, const struct bpf_map *map, struct foster_datasec **ds)
+{
+	struct bpf_map_info info;
+	void *arena = NULL;
+	int r = map_describe(fd, &info);
+
+	if (r < 0)
+		return r;
+	if (info.type != MAP_TYPE_ARENA)
+		return make_of_array(fd, &info, ds);
+	r = map ? arena_of_libbpf(map, &arena) : arena_memory(fd, &info, NULL, &arena);
+	return r < 0 ? r : make_of_arena(&info, arena, ds);
+}
+
+static struct foster_datasec *datasec_of(int fd, const struct bpf_map *map)
 {
 	struct foster_datasec *ds = NULL;
-	int r = make_of_map(map_fd, &ds);
+	int r = make_of_map(fd, map, &ds);
 
 	return r < 0 ? result_null(r) : ds;
+}
+
+/* ---------------------------------------------------------------------------- public */
+
+FOSTER_EXPORT struct foster_datasec *foster_datasec(int map_fd)
+{
+	return datasec_of(map_fd, NULL);
 }
 
 FOSTER_EXPORT struct foster_datasec *foster_datasec_of(const struct bpf_map *map)
@@ -106,7 +175,7 @@ FOSTER_EXPORT struct foster_datasec *foster_datasec_of(const struct bpf_map *map
 		return result_null(reason_set(EBADF,
 					      "map \"%s\" is not in the kernel yet",
 					      bpf_map__name(map)));
-	return foster_datasec(fd);
+	return datasec_of(fd, map);
 }
 
 /* ---------------------------------------------------------------------------- looking */

@@ -71,16 +71,13 @@ static int plan_variables(struct section_plan *plan, const char *map_name)
 	return 0;
 }
 
-int section_plan(const void *raw, size_t raw_bytes, uint32_t value_type,
-		 const char *map_name, struct section_plan *plan)
+/* The types, looked through and numbered. */
+static int plan_types(const void *raw, size_t raw_bytes, const char *map_name,
+		      struct section_plan *plan)
 {
 	int r;
 
-	*plan = (struct section_plan){
-		.raw = raw,
-		.raw_bytes = raw_bytes,
-		.value_type = value_type,
-	};
+	*plan = (struct section_plan){ .raw = raw, .raw_bytes = raw_bytes };
 	r = types_open(raw, raw_bytes, &plan->types);
 	if (r < 0)
 		return r;
@@ -89,10 +86,61 @@ int section_plan(const void *raw, size_t raw_bytes, uint32_t value_type,
 		return reason_set(ENOMEM, "no memory for the types of map \"%s\"",
 				  map_name);
 	types_index(&plan->types, plan->where);
+	return 0;
+}
+
+static int plan_section(struct section_plan *plan, uint32_t value_type,
+			const char *map_name)
+{
+	int r;
+
+	plan->value_type = value_type;
 	r = plan_variables(plan, map_name);
 	if (r == 0)
-		plan->bytes = parts_of(plan->count, plan->types.count, raw_bytes).end;
+		plan->bytes =
+			parts_of(plan->count, plan->types.count, plan->raw_bytes).end;
 	return r;
+}
+
+int section_plan(const void *raw, size_t raw_bytes, uint32_t value_type,
+		 const char *map_name, struct section_plan *plan)
+{
+	int r = plan_types(raw, raw_bytes, map_name, plan);
+
+	return r < 0 ? r : plan_section(plan, value_type, map_name);
+}
+
+static uint32_t find_section(const struct types *types, const char *section)
+{
+	for (uint32_t id = 1; id < types->count; id++) {
+		const struct btf_type *type = types_at(types, id);
+
+		if (BTF_INFO_KIND(type->info) == BTF_KIND_DATASEC &&
+		    strcmp(types_string(types, type->name_off), section) == 0)
+			return id;
+	}
+	return 0;
+}
+
+int section_plan_named(const void *raw, size_t raw_bytes, const char *section,
+		       const char *map_name, struct section_plan *plan)
+{
+	int r = plan_types(raw, raw_bytes, map_name, plan);
+	uint32_t id;
+
+	if (r < 0)
+		return r;
+	id = find_section(&plan->types, section);
+	if (!id)
+		return reason_set(ENODATA,
+				  "the BTF of the programs of map \"%s\" has no %s",
+				  map_name, section);
+	return plan_section(plan, id, map_name);
+}
+
+uint32_t section_plan_bytes(const struct section_plan *plan)
+{
+	return types_at(&plan->types, plan->value_type)->size;
 }
 
 void section_plan_clear(struct section_plan *plan)

@@ -61,7 +61,14 @@ struct section_plan {
 int section_plan(const void *raw, size_t raw_bytes, uint32_t value_type,
 		 const char *map_name, struct section_plan *plan)
 	_must_check_ _nonnull_all_;
+/* The same for a section of that name.  Also -ENODATA: there is none. */
+int section_plan_named(const void *raw, size_t raw_bytes, const char *section,
+		       const char *map_name, struct section_plan *plan)
+	_must_check_ _nonnull_all_;
 void section_plan_clear(struct section_plan *plan) _nonnull_all_;
+
+/* Of the section, as BTF says. */
+uint32_t section_plan_bytes(const struct section_plan *plan) _nonnull_all_;
 
 /* room: plan->bytes of zeros, aligned as malloc() does. */
 struct foster_datasec *section_make(const struct section_plan *plan,

@@ -72,7 +72,8 @@ static void drop_gone(void)
 static void *find(uint32_t map_id)
 {
 	for (const struct single *single = list; single; single = single->next) {
-		if (single->map_id != map_id || foster_pin(base_of(single)) < 0)
+		if (single->map_id != map_id || single->absent ||
+		    foster_pin(base_of(single)) < 0)
 			continue;
 		if (is_there(single))
 			return base_of(single);
@@ -89,6 +90,25 @@ void *single_find(uint32_t map_id)
 	p = find(map_id);
 	release();
 	return p;
+}
+
+void *single_take_absent(uint32_t map_id)
+{
+	struct single **link = &list, *single;
+	void *base = NULL;
+
+	acquire();
+	while ((single = *link) && !(single->absent && single->map_id == map_id))
+		link = &single->next;
+	if (single) {
+		*link = single->next;
+		base = is_there(single) ? base_of(single) : NULL;
+		atomic_fetch_add(&single_changes, 1);
+	}
+	release();
+	if (single)
+		single->free(single);
+	return base;
 }
 
 void single_have(void *p)

@@ -8,6 +8,7 @@
 #define FOSTER_BPF_SINGLE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/attributes.h"
@@ -18,6 +19,7 @@ struct single {
 	uint64_t region;
 	uint32_t map_id;
 	hidden_addr base;
+	bool absent; /* the parent's, and not in this child of fork(2) */
 	void (*free)(struct single *single);
 	void (*forked)(struct single *single); /* in the child of fork(2); NULL: nothing */
 };
@@ -28,6 +30,9 @@ struct single {
  */
 void *single_find(uint32_t map_id) _must_check_;
 void single_have(void *p) _nonnull_all_;
+
+/* Where foster still thinks that the absent memory of a map is; it is in the list no more. */
+void *single_take_absent(uint32_t map_id) _must_check_;
 
 /*
  * Takes an entry whose memory was just mapped at base. NULL; or, if the map was mapped by

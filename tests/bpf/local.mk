@@ -58,6 +58,10 @@ bpf_test_programs += tests/bpf/test_element
 tests_bpf_test_element_CPPFLAGS = $(bpf_test_cppflags)
 tests_bpf_test_element_LDADD = $(bpf_test_libs)
 
+bpf_test_programs += tests/bpf/test_globals
+tests_bpf_test_globals_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
+tests_bpf_test_globals_LDADD = $(bpf_test_libs)
+
 bpf_test_programs += tests/bpf/test_ring
 tests_bpf_test_ring_CPPFLAGS = $(bpf_test_cppflags)
 tests_bpf_test_ring_LDADD = $(bpf_test_libs)

@@ -19,6 +19,31 @@ int array_map(__u32 value_size, __u32 entries, __u32 flags)
 	return fd;
 }
 
+int arena_map(void *addr, __u32 pages)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE,
+		    .map_extra = (__u64)(uintptr_t)addr);
+	int fd = bpf_map_create((enum bpf_map_type)MAP_TYPE_ARENA, "test_arena", 0, 0,
+				pages, &opts);
+
+	skip_without_bpf(fd, "an arena");
+	if (fd == -EINVAL || fd == -EOPNOTSUPP)
+		test_skip("this kernel has no arenas");
+	assert_true(fd >= 0);
+	return fd;
+}
+
+#define HOLE ((size_t)1 << 30)
+
+void *free_address(void)
+{
+	char *p = mmap(NULL, HOLE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	munmap(p, HOLE);
+	return p + HOLE / 2;
+}
+
 int small_program(void)
 {
 	const struct bpf_insn insns[] = {
@@ -64,14 +89,14 @@ bool kernel_lists_map(__u32 id)
 	return fd >= 0;
 }
 
-static bool is_unlisted(void *id)
+bool kernel_forgot_map(void *id)
 {
 	return !kernel_lists_map(*(__u32 *)id);
 }
 
 bool map_goes_soon(__u32 id)
 {
-	return wait_until(is_unlisted, &id, 2000);
+	return wait_until(kernel_forgot_map, &id, 2000);
 }
 
 size_t mapped_maps(void)

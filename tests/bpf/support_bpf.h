@@ -15,6 +15,15 @@ void skip_without_bpf(int error, const char *what);
 /* An array map of so many values; the flags are added to BPF_F_MMAPABLE. */
 int array_map(__u32 value_size, __u32 entries, __u32 flags);
 
+/* Newer than the headers that may be installed. */
+#define MAP_TYPE_ARENA 33
+
+/* An arena of so many pages; NULL: the kernel places it.  Skips where there are none. */
+int arena_map(void *addr, __u32 pages);
+
+/* In the middle of nothing: no neighbour begins or ends there. */
+void *free_address(void);
+
 /* A socket filter that does nothing. */
 int small_program(void);
 
@@ -25,6 +34,7 @@ void kernel_gets(int map, __u32 key, void *value);
 /* The number under which the kernel lists a map; and whether it still does. */
 __u32 map_id(int map);
 bool kernel_lists_map(__u32 id);
+bool kernel_forgot_map(void *id); /* for wait_until(); id: __u32 * */
 
 /* The kernel forgets a map a moment after its last user. */
 bool map_goes_soon(__u32 id);

@@ -2,7 +2,6 @@
 /* Arenas, by descriptor: one address, many processes. */
 #include "support_bpf.h"
 
-#define MAP_TYPE_ARENA 33
 #define PAGES 16
 
 /* The one pointer of the test into the arena. */
@@ -11,32 +10,6 @@ static char *volatile kept;
 static size_t arena_bytes(void)
 {
 	return PAGES * page_size();
-}
-
-static int arena_map(void *addr)
-{
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE,
-		    .map_extra = (__u64)(uintptr_t)addr);
-	int fd = bpf_map_create((enum bpf_map_type)MAP_TYPE_ARENA, "test_arena", 0, 0,
-				PAGES, &opts);
-
-	skip_without_bpf(fd, "an arena");
-	if (fd == -EINVAL || fd == -EOPNOTSUPP)
-		test_skip("this kernel has no arenas");
-	assert_true(fd >= 0);
-	return fd;
-}
-
-#define HOLE ((size_t)1 << 30)
-
-/* In the middle of nothing: no neighbour begins or ends there. */
-static void *free_address(void)
-{
-	char *p = mmap(NULL, HOLE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	assert_ptr_not_equal(p, MAP_FAILED);
-	munmap(p, HOLE);
-	return p + HOLE / 2;
 }
 
 /* By somebody else, in a process that knows nothing of foster. */
@@ -64,7 +37,7 @@ static void *mapped(int fd, void *addr)
 TEST(an_arena_is_mapped_where_it_was_made_for)
 {
 	void *addr = free_address();
-	int fd = arena_map(addr);
+	int fd = arena_map(addr, PAGES);
 	struct foster_bpf_map_info info = FOSTER_BPF_MAP_INFO_INIT;
 
 	assert_ptr_equal(foster_bpf_map(fd), addr);
@@ -77,7 +50,7 @@ TEST(an_arena_is_mapped_where_it_was_made_for)
 
 TEST(an_arena_without_an_address_gets_one_and_keeps_it)
 {
-	int fd = arena_map(NULL);
+	int fd = arena_map(NULL, PAGES);
 	char *arena = mapped(fd, NULL);
 
 	arena[0] = 'x';
@@ -98,7 +71,7 @@ static NOINLINE struct mark keep_middle(int fd)
 
 TEST(a_pointer_into_the_middle_keeps_an_arena)
 {
-	int fd = arena_map(NULL);
+	int fd = arena_map(NULL, PAGES);
 	const __u32 id = map_id(fd);
 	struct mark mark = keep_middle(fd);
 
@@ -113,7 +86,7 @@ TEST(a_pointer_into_the_middle_keeps_an_arena)
 
 TEST(an_arena_is_mapped_again_where_it_was)
 {
-	int fd = arena_map(NULL);
+	int fd = arena_map(NULL, PAGES);
 	struct mark mark = keep_middle(fd);
 	void *occupied;
 
@@ -151,7 +124,7 @@ TEST(an_arena_that_another_process_bound_is_mapped_at_its_address)
 	struct other *other = mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
 				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	other->fd = arena_map(NULL);
+	other->fd = arena_map(NULL, PAGES);
 	assert_child_passes(map_in_child, other);
 	assert_null_with(EADDRNOTAVAIL, foster_arena_at(other->fd, NULL));
 	assert_null_with(EADDRNOTAVAIL, foster_arena_at(other->fd, free_address()));
@@ -166,7 +139,7 @@ static bool is_untracked(void *mark)
 
 TEST(what_somebody_has_mapped_is_adopted_and_left_to_them)
 {
-	int fd = arena_map(NULL);
+	int fd = arena_map(NULL, PAGES);
 	struct hidden theirs = hidden_of(map_plainly(fd));
 	struct mark mark = mark_of(mapped(fd, hidden_show(theirs)));
 
@@ -183,7 +156,7 @@ TEST(a_place_that_is_taken_is_not_overwritten)
 {
 	char *addr = mmap(NULL, arena_bytes(), PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int fd = arena_map(addr);
+	int fd = arena_map(addr, PAGES);
 
 	addr[0] = 'a';
 	assert_null_with(EADDRINUSE, foster_bpf_map(fd));
@@ -197,7 +170,7 @@ TEST(a_place_that_is_taken_is_not_overwritten)
 
 TEST(an_arena_is_not_split)
 {
-	int fd = arena_map(NULL);
+	int fd = arena_map(NULL, PAGES);
 	char *arena = mapped(fd, NULL);
 
 	arena[page_size()] = 'p';
@@ -222,7 +195,7 @@ static uint64_t resident(const char *p)
 /* A page of it that is read is a page that is allocated. */
 TEST(looking_for_pointers_allocates_nothing)
 {
-	int fd = arena_map(NULL);
+	int fd = arena_map(NULL, PAGES);
 	char *arena = mapped(fd, NULL);
 	const uint64_t before = resident(arena);
 
@@ -258,13 +231,39 @@ static void collect_in_child(void *arg)
 
 TEST(the_child_of_fork_goes_on_without_the_arena)
 {
-	int fd = arena_map(NULL);
+	int fd = arena_map(NULL, PAGES);
 
 	if (!is_left_out_of_fork(hidden_show(keep_middle(fd).base)))
 		test_skip("this kernel may not fork with an arena");
 	assert_child_passes(collect_in_child, NULL);
 	assert_int_equal(*kept, 'm');
 	close(fd);
+}
+
+struct in_child {
+	int fd;
+	struct hidden arena;
+};
+
+static void map_again_in_child(void *arg)
+{
+	const struct in_child *in = arg;
+	char *arena = foster_bpf_map(in->fd);
+
+	child_check(arena == hidden_show(in->arena));
+	child_check(arena[arena_bytes() / 2] == 'm');
+}
+
+TEST(the_child_of_fork_maps_the_arena_anew_where_it_was)
+{
+	struct in_child in = { .fd = arena_map(NULL, PAGES) };
+
+	in.arena = keep_middle(in.fd).base;
+	if (!is_left_out_of_fork(hidden_show(in.arena)))
+		test_skip("this kernel may not fork with an arena");
+	assert_child_passes(map_again_in_child, &in);
+	assert_int_equal(*kept, 'm');
+	close(in.fd);
 }
 
 TEST(only_arenas_are_arenas)

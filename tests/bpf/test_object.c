@@ -77,18 +77,6 @@ TEST(no_object_is_closed_at_once)
 
 /* -------------------------------------------------------------------------------- arena */
 
-#define HOLE ((size_t)1 << 30)
-
-/* In the middle of nothing. */
-static uintptr_t free_address(void)
-{
-	char *p = mmap(NULL, HOLE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	assert_ptr_not_equal(p, MAP_FAILED);
-	munmap(p, HOLE);
-	return (uintptr_t)p + HOLE / 2;
-}
-
 /* The place is told, or found by a libbpf that knows arenas (from 1.4 on). */
 static struct list_bpf *load_list(bool placed)
 {
@@ -100,7 +88,8 @@ static struct list_bpf *load_list(bool placed)
 	skel = list_bpf__open();
 	assert_non_null(skel);
 	if (placed)
-		assert_int_equal(bpf_map__set_map_extra(skel->maps.arena, free_address()),
+		assert_int_equal(bpf_map__set_map_extra(skel->maps.arena,
+							(uintptr_t)free_address()),
 				 0);
 	r = list_bpf__load(skel);
 	if (r < 0)
@@ -168,11 +157,6 @@ static NOINLINE __u32 walk_half_and_close(bool placed)
 	return id;
 }
 
-static bool is_map_gone(void *id)
-{
-	return !kernel_lists_map(*(__u32 *)id);
-}
-
 static void close_in_the_middle(bool placed)
 {
 	__u32 id = walk_half_and_close(placed);
@@ -186,7 +170,7 @@ static void close_in_the_middle(bool placed)
 	assert_true(kernel_lists_map(id));
 	kept = NULL;
 	forget();
-	(void)collecting_until(is_map_gone, &id, ROUNDS);
+	(void)collecting_until(kernel_forgot_map, &id, ROUNDS);
 	assert_true(map_goes_soon(id));
 	assert_int_equal(mapped_maps(), 0);
 }
