@@ -4,8 +4,9 @@
  * and what it does to threads that write meanwhile.
  *
  * The memory is malloc's, all of it written, unless a row says otherwise.  A round takes
- * one dropped region and ends with its release; it is set against one linear read of the
- * same memory, and its pause against that of a collection with no region in doubt.
+ * one dropped region and ends with its release (not with the end of the tracking, which
+ * comes after the answer); it is set against one linear read of the same memory, and its
+ * pause against that of a collection with no region in doubt.
  */
 #include "bench.h"
 
