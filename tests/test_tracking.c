@@ -587,6 +587,22 @@ TEST(a_walk_over_much_tells_what_was_written)
 	assert_false(told_untracked);
 }
 
+TEST(a_walk_over_much_that_is_full_of_holes_tells_what_was_written)
+{
+	const size_t holes = 1500;
+	char *p = watched(PAGES_MOST);
+
+	for (size_t i = 0; i < holes; i++)
+		assert_int_equal(madvise(page_of(p, 1000 + 2 * i), page_size(), MADV_DONTNEED),
+				 0);
+	write_pages(p, 3, 4);
+	write_pages(p, 1001, 1002);
+	write_pages(p, 3993, 3994);
+	assert_int_equal(scan_pages(p, PAGES_MOST), 0);
+	for (size_t i = 0; i < PAGES_MOST; i++)
+		assert_int_equal(times_told[i], i == 3 || i == 1001 || i == 3993);
+}
+
 TEST(a_walk_over_much_tells_all_of_what_is_not_tracked)
 {
 	char *p = watched(PAGES_MOST);

@@ -33,6 +33,8 @@
 /* So much is worth a question of its own; so far apart, two stretches are told apart. */
 #define SIEVED_PAGES 1024u
 #define NEAR_PAGES 128u
+/* So many runs are no longer told faster than all pages are asked about closely. */
+#define SIEVED_RUNS 1024u
 
 #define ONLY_TRACKED PAGEMAP_ONLY_TRACKED
 
@@ -292,8 +294,10 @@ struct sieve {
 	struct tracking_listener *listener;
 	uintptr_t start; /* of the stretch that goes on */
 	uintptr_t end;	 /* the same as start: none; all before has been told */
-	int ended;	 /* by the listener */
+	unsigned int runs;
+	int ended; /* by the listener */
 };
+#define GIVE_UP 1
 
 static int end_stretch(struct sieve *s)
 {
@@ -311,6 +315,8 @@ static int add_stretch(const struct pagemap_run *run, void *arg)
 	int r = 0;
 
 	fo_assert(run->start >= s->end);
+	if (++s->runs > SIEVED_RUNS)
+		return GIVE_UP;
 	if (run->start - s->end > NEAR_PAGES * vm_page_size()) {
 		r = end_stretch(s);
 		s->start = (uintptr_t)run->start;
@@ -321,8 +327,8 @@ static int add_stretch(const struct pagemap_run *run, void *arg)
 
 /*
  * First by the one question that the kernel answers without a closer look at each page:
- * 0.3 ms for each GiB, where the other takes 0.7.  From the first mapping on that is not
- * tracked (-EPERM), by the other.
+ * 0.3 ms for each GiB, where the other takes 0.7.  By the other from where there turns out
+ * to be too much to tell, or a mapping is not tracked (-EPERM).
  */
 static int scan_sieved(struct tracking *t, uintptr_t start, uintptr_t end,
 		       struct tracking_listener *l)
@@ -332,10 +338,10 @@ static int scan_sieved(struct tracking *t, uintptr_t start, uintptr_t end,
 		.tell = PAGEMAP_WRITTEN,
 		.flags = ONLY_TRACKED,
 	};
-	struct sieve s = { t, l, start, start, 0 };
+	struct sieve s = { .tracking = t, .listener = l, .start = start, .end = start };
 	int r = pagemap_scan(t->pagemap, start, end, &q, add_stretch, &s);
 
-	if (r == -EPERM && !s.ended)
+	if ((r == -EPERM || r == GIVE_UP) && !s.ended)
 		return scan_each(t, s.start, end, l);
 	return r ? r : end_stretch(&s);
 }
