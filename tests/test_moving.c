@@ -216,6 +216,41 @@ IN_EACH_WAY(keeps_what_moves_to_a_mapping_made_anew)
 	check_action(move_to_replaced_mapping, NULL);
 }
 
+#define BIG_PAGES ((size_t)2048) /* so many are asked about in another way */
+
+static void map_big(void)
+{
+	fresh.reserve = map(BIG_PAGES);
+	madvise(fresh.reserve, BIG_PAGES * page_size(), MADV_NOHUGEPAGE);
+	memset(fresh.reserve, 'b', BIG_PAGES * page_size());
+}
+
+static void move_within_big_mapping(void)
+{
+	fresh.area = fresh.reserve + 1500 * page_size();
+	move_words(fresh.area, fresh.home);
+}
+
+IN_EACH_WAY(keeps_what_moves_to_a_big_mapping)
+{
+	map_big();
+	check_action(move_within_big_mapping, NULL);
+}
+
+static void move_to_replaced_big_mapping(void)
+{
+	void *p = mmap(fresh.reserve, BIG_PAGES * page_size(), RW, ANON | MAP_FIXED, -1, 0);
+
+	child_check(p == fresh.reserve);
+	move_within_big_mapping();
+}
+
+IN_EACH_WAY(keeps_what_moves_to_a_big_mapping_made_anew)
+{
+	map_big();
+	check_action(move_to_replaced_big_mapping, NULL);
+}
+
 /* The page keeps its contents and gets another address: nothing is written. */
 static void move_by_mremap(void)
 {
