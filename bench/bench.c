@@ -39,6 +39,20 @@ int bench_memfd(size_t bytes)
 	return fd;
 }
 
+unsigned int bench_mappings(void)
+{
+	FILE *file = fopen("/proc/self/maps", "re");
+	unsigned int lines = 0;
+	int c;
+
+	if (!file)
+		bench_fail("/proc/self/maps");
+	while ((c = fgetc(file)) != EOF)
+		lines += c == '\n';
+	fclose(file);
+	return lines;
+}
+
 double bench_now(void)
 {
 	struct timespec now;

@@ -52,6 +52,9 @@ void bench_fail(const char *what) __attribute__((noreturn));
 /* A descriptor of memory of @bytes, all zero; never closed. */
 int bench_memfd(size_t bytes);
 
+/* How many mappings this process has. */
+unsigned int bench_mappings(void);
+
 /* Nanoseconds: of the clock, and of processor time of all threads of this process. */
 double bench_now(void);
 double bench_cpu(void);

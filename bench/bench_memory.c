@@ -60,24 +60,10 @@ static double status_bytes(const char *name)
 	return bytes;
 }
 
-static double count_mappings(void)
-{
-	FILE *file = fopen("/proc/self/maps", "re");
-	double lines = 0;
-	int c;
-
-	if (!file)
-		bench_fail("/proc/self/maps");
-	while ((c = fgetc(file)) != EOF)
-		lines += c == '\n';
-	fclose(file);
-	return lines;
-}
-
 static void look(struct bench_sample *out)
 {
 	out->v[MALLOC] = (double)mallinfo2().uordblks;
-	out->v[MAPPINGS] = count_mappings();
+	out->v[MAPPINGS] = bench_mappings();
 	out->v[RESIDENT] = status_bytes("VmRSS");
 	out->v[ANONYMOUS] = status_bytes("RssAnon");
 	out->v[TABLES] = status_bytes("VmPTE");

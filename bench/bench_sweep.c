@@ -87,24 +87,10 @@ static void fill_memory(void)
 	}
 }
 
-static unsigned int count_mappings(void)
-{
-	FILE *file = fopen("/proc/self/maps", "re");
-	unsigned int lines = 0;
-	int c;
-
-	if (!file)
-		bench_fail("/proc/self/maps");
-	while ((c = fgetc(file)) != EOF)
-		lines += c == '\n';
-	fclose(file);
-	return lines;
-}
-
 /* A written page each, kept apart by their protection. */
 static void make_mappings(unsigned int wanted)
 {
-	unsigned int there = count_mappings();
+	unsigned int there = bench_mappings();
 	size_t pages = wanted > there ? wanted - there : 0;
 	char *p;
 
