@@ -200,10 +200,8 @@ FOSTER_EXPORT int foster_datasec_info(const struct foster_datasec *ds,
 		.btf_id = section.source->btf_id,
 		.prot = section.source->prot,
 	};
-	r = sized_out(info, &mine, sizeof(mine), DATASEC_INFO_V1);
-	if (r < 0)
-		reason_set(-r, "the struct foster_datasec_info is too small");
-	return result(r);
+	return result(reason_sized_out(info, &mine, sizeof(mine), DATASEC_INFO_V1,
+				       "foster_datasec_info"));
 }
 
 static int describe(struct section *section, const struct variable *variable,
@@ -214,10 +212,7 @@ static int describe(struct section *section, const struct variable *variable,
 
 	if (r < 0)
 		return r;
-	r = sized_out(out, &mine, sizeof(mine), VARIABLE_V1);
-	if (r < 0)
-		reason_set(-r, "the struct foster_variable is too small");
-	return r;
+	return reason_sized_out(out, &mine, sizeof(mine), VARIABLE_V1, "foster_variable");
 }
 
 FOSTER_EXPORT int foster_datasec_variable(const struct foster_datasec *ds, size_t index,

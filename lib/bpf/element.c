@@ -36,10 +36,8 @@ FOSTER_EXPORT int foster_bpf_map_info(const void *p, struct foster_bpf_map_info 
 	};
 	memcpy(mine.name, map.name, sizeof(mine.name));
 	_Static_assert(sizeof(mine.name) == sizeof(map.name), "the kernel's names");
-	r = sized_out(info, &mine, sizeof(mine), MAP_INFO_V1);
-	if (r < 0)
-		reason_set(-r, "the struct foster_bpf_map_info is too small");
-	return result(r);
+	return result(reason_sized_out(info, &mine, sizeof(mine), MAP_INFO_V1,
+				       "foster_bpf_map_info"));
 }
 
 /* ----------------------------------------------------------------------------- typed */

@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/result.h"
+
 /* Room for our words, two names, two types of BTF and a message of errno. */
 static __thread char sentence[512];
 
@@ -29,6 +31,14 @@ int reason_set(int err, const char *fmt, ...)
 	va_end(args);
 	keep_printable(sentence);
 	return -err;
+}
+
+int reason_sized_out(void *out, const void *mine, size_t bytes, size_t least,
+		     const char *name)
+{
+	int r = sized_out(out, mine, bytes, least);
+
+	return r < 0 ? reason_set(-r, "the struct %s is too small", name) : 0;
 }
 
 FOSTER_EXPORT const char *foster_bpf_strerror(void)

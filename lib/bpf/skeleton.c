@@ -161,6 +161,20 @@ static int map_for(struct changes *c, struct change *change,
 	return r;
 }
 
+/* Lists what is to change in a skeleton, up to so many; then all of it changes, or none. */
+static int change_all(const struct bpf_object *object, int count,
+		      int (*list)(struct changes *c, const void *skeleton),
+		      const void *skeleton)
+{
+	struct changes c = { 0 };
+	int r = changes_init(&c, count);
+
+	if (r < 0)
+		return r;
+	c.object = object;
+	return finish(&c, list(&c, skeleton));
+}
+
 /* ---------------------------------------------------------------------------- skeleton */
 
 static int add_map(struct changes *c, const struct bpf_map_skeleton *s)
@@ -189,8 +203,9 @@ static int check_skeleton(const struct bpf_object_skeleton *s)
 	return 0;
 }
 
-static int take_maps(struct changes *c, const struct bpf_object_skeleton *s)
+static int list_maps(struct changes *c, const void *skeleton)
 {
+	const struct bpf_object_skeleton *s = skeleton;
 	int r = 0;
 
 	for (int i = 0; r == 0 && i < s->map_cnt; i++)
@@ -201,15 +216,11 @@ static int take_maps(struct changes *c, const struct bpf_object_skeleton *s)
 
 FOSTER_EXPORT int foster_bpf_skeleton(struct bpf_object_skeleton *s)
 {
-	struct changes c = { 0 };
 	int r = check_skeleton(s);
 
 	if (r == 0)
-		r = changes_init(&c, s->map_cnt);
-	if (r < 0)
-		return result(r);
-	c.object = s->obj ? *s->obj : NULL;
-	return result(finish(&c, take_maps(&c, s)));
+		r = change_all(s->obj ? *s->obj : NULL, s->map_cnt, list_maps, s);
+	return result(r);
 }
 
 /* ------------------------------------------------------------------------- subskeleton */
@@ -260,8 +271,9 @@ static int check_subskeleton(const struct bpf_object_subskeleton *s)
 	return 0;
 }
 
-static int take_variables(struct changes *c, const struct bpf_object_subskeleton *s)
+static int list_variables(struct changes *c, const void *subskeleton)
 {
+	const struct bpf_object_subskeleton *s = subskeleton;
 	int r = 0;
 
 	for (int i = 0; r == 0 && i < s->var_cnt; i++)
@@ -272,13 +284,9 @@ static int take_variables(struct changes *c, const struct bpf_object_subskeleton
 
 FOSTER_EXPORT int foster_bpf_subskeleton(struct bpf_object_subskeleton *s)
 {
-	struct changes c = { 0 };
 	int r = check_subskeleton(s);
 
 	if (r == 0)
-		r = changes_init(&c, s->var_cnt);
-	if (r < 0)
-		return result(r);
-	c.object = s->obj;
-	return result(finish(&c, take_variables(&c, s)));
+		r = change_all(s->obj, s->var_cnt, list_variables, s);
+	return result(r);
 }

@@ -4,6 +4,7 @@
 # need it are skipped one by one.
 
 bpf_test_cppflags = $(AM_CPPFLAGS) $(CHECK_CPPFLAGS) $(LIBBPF_CFLAGS) $(CMOCKA_CFLAGS)
+bpf_skel_cppflags = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
 bpf_test_libs = libtest-bpf.la libfoster-check.la $(LIBBPF_LIBS) $(CMOCKA_LIBS)
 bpf_test_programs =
 
@@ -59,7 +60,7 @@ tests_bpf_test_element_CPPFLAGS = $(bpf_test_cppflags)
 tests_bpf_test_element_LDADD = $(bpf_test_libs)
 
 bpf_test_programs += tests/bpf/test_globals
-tests_bpf_test_globals_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
+tests_bpf_test_globals_CPPFLAGS = $(bpf_skel_cppflags)
 tests_bpf_test_globals_LDADD = $(bpf_test_libs)
 
 bpf_test_programs += tests/bpf/test_ring
@@ -84,27 +85,27 @@ tests_bpf_test_variable_types_LDADD = $(bpf_test_libs)
 
 if HAVE_BPF_PROGS
 bpf_test_programs += tests/bpf/test_bpf_program
-tests_bpf_test_bpf_program_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
+tests_bpf_test_bpf_program_CPPFLAGS = $(bpf_skel_cppflags)
 tests_bpf_test_bpf_program_LDADD = $(bpf_test_libs)
 tests/bpf/test_bpf_program-test_bpf_program.$(OBJEXT): bpf/counter.skel.h
 
 bpf_test_programs += tests/bpf/test_object
-tests_bpf_test_object_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
+tests_bpf_test_object_CPPFLAGS = $(bpf_skel_cppflags)
 tests_bpf_test_object_LDADD = $(bpf_test_libs)
 tests/bpf/test_object-test_object.$(OBJEXT): bpf/counter.skel.h bpf/list.skel.h
 
 bpf_test_programs += tests/bpf/test_ringbuf
-tests_bpf_test_ringbuf_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
+tests_bpf_test_ringbuf_CPPFLAGS = $(bpf_skel_cppflags)
 tests_bpf_test_ringbuf_LDADD = $(bpf_test_libs)
 tests/bpf/test_ringbuf-test_ringbuf.$(OBJEXT): bpf/events.skel.h
 
 bpf_test_programs += tests/bpf/test_skeleton
-tests_bpf_test_skeleton_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
+tests_bpf_test_skeleton_CPPFLAGS = $(bpf_skel_cppflags)
 tests_bpf_test_skeleton_LDADD = $(bpf_test_libs)
 tests/bpf/test_skeleton-test_skeleton.$(OBJEXT): bpf/counter.skel.h bpf/kconfig.skel.h
 
 bpf_test_programs += tests/bpf/test_variable_program
-tests_bpf_test_variable_program_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
+tests_bpf_test_variable_program_CPPFLAGS = $(bpf_skel_cppflags)
 tests_bpf_test_variable_program_LDADD = $(bpf_test_libs)
 tests/bpf/test_variable_program-test_variable_program.$(OBJEXT): bpf/kinds.skel.h
 
@@ -114,7 +115,7 @@ tests_bpf_test_variable_cxx_SOURCES = \
 	tests/bpf/test_variable_cxx.c \
 	tests/bpf/variable_cxx.cc \
 	tests/bpf/variable_cxx.h
-tests_bpf_test_variable_cxx_CPPFLAGS = $(bpf_test_cppflags) $(BPF_SKEL_CPPFLAGS)
+tests_bpf_test_variable_cxx_CPPFLAGS = $(bpf_skel_cppflags)
 tests_bpf_test_variable_cxx_CXXFLAGS = -std=c++17 -Wall -Wextra $(WERROR_CFLAGS)
 tests_bpf_test_variable_cxx_LDADD = $(bpf_test_libs)
 tests/bpf/test_variable_cxx-test_variable_cxx.$(OBJEXT): bpf/kinds.skel.h

@@ -8,6 +8,31 @@ void skip_without_bpf(int error, const char *what)
 		test_skip("BPF is not permitted here: %s: %s", what, strerror(-error));
 }
 
+void *loaded_or_skipped(void *skeleton)
+{
+	if (!skeleton)
+		skip_without_bpf(-errno, "a program");
+	assert_non_null(skeleton);
+	return skeleton;
+}
+
+int run_on_packet(int program)
+{
+	char packet[64] = "";
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet,
+		    .data_size_in = sizeof(packet));
+
+	return bpf_prog_test_run_opts(program, &opts);
+}
+
+void run_syscall(const struct bpf_program *program)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+
+	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(program), &opts), 0);
+	assert_int_equal(opts.retval, 0);
+}
+
 int array_map(__u32 value_size, __u32 entries, __u32 flags)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE | flags);

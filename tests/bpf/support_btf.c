@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "support_btf.h"
 
-#include <bpf/libbpf.h>
 
 void draft_begin(struct draft *draft)
 {

@@ -95,6 +95,12 @@ bool fake_put(const struct fake *fake, uint64_t value, size_t bytes)
 	return true;
 }
 
+void fake_put_many(const struct fake *fake, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		assert_true(fake_put(fake, i, 8));
+}
+
 int fake_read(struct fake *fake, struct foster_record *record)
 {
 	record->data = ring_take(&fake->ring, &record->bytes);
@@ -127,4 +133,13 @@ int fake_give(struct fake *fake, const void *data)
 uint64_t fake_consumed(const struct fake *fake)
 {
 	return atomic_load(fake_consumer(fake));
+}
+
+void fake_put_and_take(struct fake *fake, size_t bytes, const void **record,
+		       uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++) {
+		assert_true(fake_put(fake, i, bytes));
+		record[i] = fake_take(fake, i);
+	}
 }

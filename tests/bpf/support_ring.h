@@ -36,6 +36,9 @@ void fake_discard(const struct fake *fake, uint64_t at);
 /* A record that begins with a number.  False: no room. */
 bool fake_put(const struct fake *fake, uint64_t value, size_t bytes);
 
+/* So many of 8 bytes, numbered from 0 on. */
+void fake_put_many(const struct fake *fake, uint64_t count);
+
 /* One record, as foster_ringbuf_next() and foster_ringbuf_release() do it. */
 int fake_read(struct fake *fake, struct foster_record *record);
 int fake_give(struct fake *fake, const void *data);
@@ -43,6 +46,10 @@ int fake_give(struct fake *fake, const void *data);
 /* The next record, which is that number; and that there is none: 0, or an errno. */
 const void *fake_take(struct fake *fake, uint64_t value);
 void fake_assert_empty(struct fake *fake, int error);
+
+/* Numbered from 0 on, of so many bytes; each is taken before the next is put. */
+void fake_put_and_take(struct fake *fake, size_t bytes, const void **record,
+		       uint64_t count);
 
 /* The consumer's position. */
 uint64_t fake_consumed(const struct fake *fake);

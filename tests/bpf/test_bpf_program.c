@@ -2,7 +2,6 @@
 /* The globals of a real program: bpf/counter.bpf.c. */
 #include "support_bpf.h"
 
-#include <bpf/libbpf.h>
 #include <linux/types.h>
 
 #include "counter.h"
@@ -10,26 +9,9 @@
 
 static struct counter_slot *volatile kept;
 
-static struct counter_bpf *load(void)
-{
-	struct counter_bpf *skel;
-
-	libbpf_set_print(NULL);
-	skel = counter_bpf__open_and_load();
-	if (!skel)
-		skip_without_bpf(-errno, "a program");
-	assert_non_null(skel);
-	return skel;
-}
-
 static void run(const struct counter_bpf *skel)
 {
-	char packet[64] = "";
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet,
-		    .data_size_in = sizeof(packet));
-
-	assert_int_equal(
-		bpf_prog_test_run_opts(bpf_program__fd(skel->progs.count), &opts), 0);
+	assert_int_equal(run_on_packet(bpf_program__fd(skel->progs.count)), 0);
 }
 
 /* The slot that the program counts in. */
@@ -43,7 +25,7 @@ static NOINLINE void keep_slot(const struct counter_bpf *skel)
 
 TEST(the_program_counts_in_the_memory)
 {
-	struct counter_bpf *skel = load();
+	struct counter_bpf *skel = LOADED(counter_bpf);
 
 	keep_slot(skel);
 	run(skel);
@@ -54,7 +36,7 @@ TEST(the_program_counts_in_the_memory)
 
 TEST(the_program_reads_what_is_written_to_the_memory)
 {
-	struct counter_bpf *skel = load();
+	struct counter_bpf *skel = LOADED(counter_bpf);
 
 	keep_slot(skel);
 	FOSTER_WRITE(kept->hits, 100);
@@ -65,7 +47,7 @@ TEST(the_program_reads_what_is_written_to_the_memory)
 
 TEST(the_data_of_a_program_steers_it)
 {
-	struct counter_bpf *skel = load();
+	struct counter_bpf *skel = LOADED(counter_bpf);
 	struct counter_bpf__data *data = foster_bpf_map(bpf_map__fd(skel->maps.data));
 
 	assert_non_null(data);
@@ -80,7 +62,7 @@ TEST(the_data_of_a_program_steers_it)
 
 TEST(the_constants_of_a_program_are_read_only)
 {
-	struct counter_bpf *skel = load();
+	struct counter_bpf *skel = LOADED(counter_bpf);
 	const struct counter_bpf__rodata *rodata =
 		foster_bpf_map(bpf_map__fd(skel->maps.rodata));
 	struct foster_info info = FOSTER_INFO_INIT;
@@ -94,7 +76,7 @@ TEST(the_constants_of_a_program_are_read_only)
 
 TEST(the_globals_outlive_the_skeleton)
 {
-	struct counter_bpf *skel = load();
+	struct counter_bpf *skel = LOADED(counter_bpf);
 	struct mark mark;
 
 	keep_slot(skel);
@@ -108,7 +90,7 @@ TEST(the_globals_outlive_the_skeleton)
 
 TEST(the_globals_go_after_the_last_pointer)
 {
-	struct counter_bpf *skel = load();
+	struct counter_bpf *skel = LOADED(counter_bpf);
 	__u32 id = map_id(bpf_map__fd(skel->maps.bss));
 	struct mark mark;
 
@@ -123,7 +105,7 @@ TEST(the_globals_go_after_the_last_pointer)
 
 TEST(a_running_program_keeps_counting_after_the_mapping_is_closed)
 {
-	struct counter_bpf *skel = load();
+	struct counter_bpf *skel = LOADED(counter_bpf);
 
 	keep_slot(skel);
 	run(skel);

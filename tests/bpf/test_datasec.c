@@ -5,7 +5,6 @@
  */
 #include "support_btf.h"
 
-#include <bpf/libbpf.h>
 #include <fcntl.h>
 
 static void *volatile kept;

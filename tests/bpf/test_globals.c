@@ -5,7 +5,6 @@
  */
 #include "support_btf.h"
 
-#include <bpf/libbpf.h>
 #include <linux/types.h>
 
 #include "shelf.h"
@@ -99,16 +98,24 @@ static int program(int arena, __u32 first, __u32 last, const struct globals_draf
 	return fd;
 }
 
-/* The same, of a section of so many bytes that begins there. */
-static int program_of(int arena, __u64 place, __u32 bytes)
+/* With BTF of a section of so many bytes. */
+static int program_with(int arena, __u32 first, __u32 last, const char *section,
+			__u32 bytes)
 {
-	struct globals_draft draft = draft_of(SECTION, bytes);
+	struct globals_draft draft = draft_of(section, bytes);
 	int fd;
 
 	load_btf(&draft);
-	fd = program(arena, (__u32)place, (__u32)place + bytes - 4, &draft);
+	fd = program(arena, first, last, &draft);
 	btf__free(draft.btf);
 	return fd;
+}
+
+/* The same, of a section that begins there. */
+static int program_of(int arena, __u64 place, __u32 bytes)
+{
+	return program_with(arena, (__u32)place, (__u32)place + bytes - 4, SECTION,
+			    bytes);
 }
 
 static struct foster_datasec *datasec(int arena)
@@ -249,12 +256,8 @@ TEST(programs_of_two_objects_are_not_told_apart)
 
 TEST(btf_without_the_section_has_no_variables)
 {
-	struct globals_draft draft = draft_of(".data.other", 64);
-	int arena = new_arena(), user;
+	int arena = new_arena(), user = program_with(arena, 0, 8, ".data.other", 64);
 
-	load_btf(&draft);
-	user = program(arena, 0, 8, &draft);
-	btf__free(draft.btf);
 	assert_refuses(ENODATA, SECTION, foster_datasec(arena));
 	close(user);
 	close(arena);
@@ -262,12 +265,8 @@ TEST(btf_without_the_section_has_no_variables)
 
 static void refuse_section(__u32 first, __u32 last, __u32 bytes, const char *words)
 {
-	struct globals_draft draft = draft_of(SECTION, bytes);
-	int arena = new_arena(), user;
+	int arena = new_arena(), user = program_with(arena, first, last, SECTION, bytes);
 
-	load_btf(&draft);
-	user = program(arena, first, last, &draft);
-	btf__free(draft.btf);
 	assert_refuses(ENODATA, words, foster_datasec(arena));
 	close(user);
 	close(arena);
@@ -331,15 +330,6 @@ static struct foster_datasec *shelf_of(const struct bpf_object *object)
 	return ds;
 }
 
-static void fill(const struct bpf_object *object)
-{
-	LIBBPF_OPTS(bpf_test_run_opts, opts);
-	const struct bpf_program *fill = bpf_object__next_program(object, NULL);
-
-	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(fill), &opts), 0);
-	assert_int_equal(opts.retval, 0);
-}
-
 TEST(variables_of_a_program_are_there_by_name_and_type)
 {
 	struct bpf_object *object = load_shelf();
@@ -356,7 +346,7 @@ TEST(variables_of_a_program_are_there_by_name_and_type)
 	assert_non_null(books);
 	assert_int_equal(count, SHELF_BOOKS);
 	assert_int_equal(tally->last, -1); /* as in the source */
-	fill(object);
+	run_syscall(bpf_object__next_program(object, NULL));
 	assert_int_equal(tally->runs, 1);
 	assert_int_equal(tally->books, SHELF_BOOKS);
 	assert_int_equal(tally->last, SHELF_BOOKS - 1);
@@ -370,7 +360,7 @@ static NOINLINE __u32 walk_half_and_close(void)
 	const __u32 id = map_id(bpf_map__fd(arena_of(object)));
 	const struct book *book;
 
-	fill(object);
+	run_syscall(bpf_object__next_program(object, NULL));
 	book = *FOSTER_VAR(shelf_of(object), struct book *const, first);
 	for (int i = 0; i < SHELF_BOOKS / 2; i++)
 		book = book->next;
@@ -391,7 +381,5 @@ TEST(an_object_is_closed_in_the_middle_of_a_walk_over_its_variables)
 	assert_int_equal(number, 0);
 	assert_true(kernel_lists_map(id));
 	kept = NULL;
-	forget();
-	(void)collecting_until(kernel_forgot_map, &id, ROUNDS);
-	assert_true(map_goes_soon(id));
+	assert_map_goes(id);
 }

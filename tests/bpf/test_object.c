@@ -6,7 +6,6 @@
  */
 #include "support_bpf.h"
 
-#include <bpf/libbpf.h>
 #include <linux/types.h>
 
 #include "counter.h"
@@ -43,21 +42,9 @@ static bool is_unloaded(void *id)
 
 /* ----------------------------------------------------------------------- data sections */
 
-static struct counter_bpf *load_counter(void)
-{
-	struct counter_bpf *skel;
-
-	libbpf_set_print(NULL);
-	skel = counter_bpf__open_and_load();
-	if (!skel)
-		skip_without_bpf(-errno, "a program");
-	assert_non_null(skel);
-	return skel;
-}
-
 TEST(an_object_without_arenas_is_closed_at_once)
 {
-	struct counter_bpf *skel = load_counter();
+	struct counter_bpf *skel = LOADED(counter_bpf);
 	__u32 id = program_id(skel->progs.count);
 
 	assert_int_equal(foster_bpf_skeleton(skel->skeleton), 0);
@@ -106,15 +93,6 @@ static bool is_libbpfs(const struct list_bpf *skel)
 	return bpf_map__initial_value(skel->maps.arena, &bytes) != NULL;
 }
 
-static void build(const struct list_bpf *skel)
-{
-	LIBBPF_OPTS(bpf_test_run_opts, opts);
-
-	assert_int_equal(
-		bpf_prog_test_run_opts(bpf_program__fd(skel->progs.build), &opts), 0);
-	assert_int_equal(opts.retval, 0);
-}
-
 static const struct list_node *take_arena(const struct list_bpf *skel)
 {
 	void *arena = foster_arena(skel->maps.arena);
@@ -122,7 +100,7 @@ static const struct list_node *take_arena(const struct list_bpf *skel)
 	if (!arena)
 		test_say("%s", foster_bpf_strerror());
 	assert_non_null(arena);
-	build(skel);
+	run_syscall(skel->progs.build);
 	return skel->bss->first;
 }
 
@@ -169,9 +147,7 @@ static void close_in_the_middle(bool placed)
 	assert_int_equal(value, 0);
 	assert_true(kernel_lists_map(id));
 	kept = NULL;
-	forget();
-	(void)collecting_until(kernel_forgot_map, &id, ROUNDS);
-	assert_true(map_goes_soon(id));
+	assert_map_goes(id);
 	assert_int_equal(mapped_maps(), 0);
 }
 

@@ -12,17 +12,17 @@
 #include "base/sync.h"
 
 /* A test that is run by a thread that is alone, and again by one that is not. */
-#define TEST_BOTH(name)                   \
-	static void name##_body(void);    \
-	TEST(name)                        \
-	{                                 \
-		name##_body();            \
-	}                                 \
-	TEST(name##_among_threads)        \
-	{                                 \
+#define TEST_BOTH(name)                    \
+	static void name##_body(void);     \
+	TEST(name)                         \
+	{                                  \
+		name##_body();             \
+	}                                  \
+	TEST(name##_among_threads)         \
+	{                                  \
 		fake_among_threads = true; \
-		name##_body();            \
-	}                                 \
+		name##_body();             \
+	}                                  \
 	static void name##_body(void)
 
 /* ------------------------------------------------------------------------- one thread */
@@ -82,10 +82,7 @@ TEST_BOTH(the_position_goes_as_far_as_records_are_released)
 	struct fake *fake = fake_of(4096);
 	const void *record[4];
 
-	for (uint64_t i = 0; i < COUNT_OF(record); i++) {
-		assert_true(fake_put(fake, i, 8));
-		record[i] = fake_take(fake, i);
-	}
+	fake_put_and_take(fake, 8, record, COUNT_OF(record));
 	assert_int_equal(fake_give(fake, record[2]), 0);
 	assert_int_equal(fake_give(fake, record[1]), 0);
 	assert_int_equal(fake_consumed(fake), 0);
@@ -144,8 +141,7 @@ TEST_BOTH(what_another_reader_took_is_passed_over)
 {
 	struct fake *fake = fake_of(4096);
 
-	for (uint64_t i = 0; i < 3; i++)
-		assert_true(fake_put(fake, i, 8));
+	fake_put_many(fake, 3);
 	atomic_store(fake_consumer(fake), 2 * fake_step(8));
 	assert_int_equal(fake_give(fake, fake_take(fake, 2)), 0);
 	assert_int_equal(fake_consumed(fake), 3 * fake_step(8));
@@ -157,8 +153,7 @@ TEST_BOTH(a_run_of_records_is_taken_and_given_back_at_once)
 	struct fake *fake = fake_of(4096);
 	struct foster_record records[8];
 
-	for (uint64_t i = 0; i < 10; i++)
-		assert_true(fake_put(fake, i, 8));
+	fake_put_many(fake, 10);
 	fake_discard(fake, fake_reserve(fake, 8));
 	assert_true(fake_put(fake, 10, 8));
 	assert_int_equal(ring_read(&fake->ring, records, 8), 8);
@@ -180,8 +175,7 @@ TEST_BOTH(a_run_with_one_that_is_none_gives_the_others_back)
 	struct fake *fake = fake_of(4096);
 	struct foster_record records[3];
 
-	for (uint64_t i = 0; i < 3; i++)
-		assert_true(fake_put(fake, i, 8));
+	fake_put_many(fake, 3);
 	assert_int_equal(ring_read(&fake->ring, records, 3), 3);
 	records[1].data = records[0].data;
 	assert_int_equal(ring_release(&fake->ring, records, 3), -EINVAL);
@@ -194,10 +188,7 @@ TEST_BOTH(a_record_that_waits_for_an_older_one_is_released_once)
 	struct fake *fake = fake_of(4096);
 	const void *record[2];
 
-	for (uint64_t i = 0; i < 2; i++) {
-		assert_true(fake_put(fake, i, 8));
-		record[i] = fake_take(fake, i);
-	}
+	fake_put_and_take(fake, 8, record, 2);
 	assert_int_equal(fake_give(fake, record[1]), 0);
 	assert_int_equal(fake_give(fake, record[1]), -EINVAL);
 	assert_int_equal(fake_give(fake, record[0]), 0);
@@ -210,8 +201,7 @@ TEST_BOTH(the_second_copy_of_the_data_has_no_records)
 	struct fake *fake = fake_of(4096);
 	struct foster_record records[2];
 
-	for (uint64_t i = 0; i < 2; i++)
-		assert_true(fake_put(fake, i, 8));
+	fake_put_many(fake, 2);
 	assert_int_equal(ring_read(&fake->ring, records, 2), 2);
 	records[1].data = (const char *)records[1].data + fake->size;
 	assert_int_equal(ring_release(&fake->ring, records, 2), -EINVAL);
@@ -224,8 +214,7 @@ TEST_BOTH(a_run_of_records_that_were_not_handed_out_is_not_released)
 	struct fake *fake = fake_of(4096);
 	struct foster_record records[2];
 
-	for (uint64_t i = 0; i < 2; i++)
-		assert_true(fake_put(fake, i, 8));
+	fake_put_many(fake, 2);
 	assert_int_equal(ring_read(&fake->ring, records, 1), 1);
 	records[1].data = (const char *)records[0].data + fake_step(8);
 	assert_int_equal(ring_release(&fake->ring, records, 2), -EINVAL);
@@ -237,15 +226,12 @@ TEST_BOTH(a_run_of_records_that_were_not_handed_out_is_not_released)
 TEST_BOTH(the_middle_of_a_record_gives_nothing_back)
 {
 	struct fake *fake = fake_of(4096);
-	const char *record[3];
+	const void *record[3];
 
 	for (uint64_t lap = 0; lap < 3; lap++) {
-		for (uint64_t i = 0; i < 3; i++) {
-			assert_true(fake_put(fake, i, 1016));
-			record[i] = fake_take(fake, i);
-		}
-		(void)fake_give(fake, record[0] + 8);
-		(void)fake_give(fake, record[1] + 512);
+		fake_put_and_take(fake, 1016, record, 3);
+		(void)fake_give(fake, (const char *)record[0] + 8);
+		(void)fake_give(fake, (const char *)record[1] + 512);
 		assert_int_equal(fake_consumed(fake), 3072 * lap);
 		assert_int_equal(fake_give(fake, record[0]), 0);
 		assert_int_equal(fake_consumed(fake), 3072 * lap + 1024);
@@ -271,8 +257,7 @@ static void *take_one_give_one(void *arg)
 TEST(another_thread_goes_on_with_what_the_first_has_kept)
 {
 	handed = fake_of(4096);
-	for (uint64_t i = 0; i < 4; i++)
-		assert_true(fake_put(handed, i, 8));
+	fake_put_many(handed, 4);
 	for (uint64_t i = 0; i < 3; i++)
 		in_hand[i] = fake_take(handed, i);
 	assert_int_equal(fake_give(handed, in_hand[1]), 0);
@@ -290,10 +275,7 @@ TEST(a_ring_that_is_empty_again_is_as_simple_as_before)
 	const void *record[2];
 
 	for (uint64_t lap = 0; lap < 2; lap++) {
-		for (uint64_t i = 0; i < 2; i++) {
-			assert_true(fake_put(fake, i, 8));
-			record[i] = fake_take(fake, i);
-		}
+		fake_put_and_take(fake, 8, record, 2);
 		assert_int_equal(fake_give(fake, record[1]), 0);
 		assert_true(fake->ring.marked);
 		assert_int_equal(fake_give(fake, record[0]), 0);
@@ -362,10 +344,7 @@ TEST(a_record_released_while_the_position_comes_to_it_is_not_left)
 {
 	fake_among_threads = true;
 	met = fake_of(4096);
-	for (uint64_t i = 0; i < 2; i++) {
-		assert_true(fake_put(met, i, 8));
-		meeting[i] = fake_take(met, i);
-	}
+	fake_put_and_take(met, 8, meeting, 2);
 	sync_hook = give_second;
 	assert_int_equal(fake_give(met, meeting[0]), 0);
 	assert_int_equal(fake_consumed(met), 2 * fake_step(8));
@@ -414,17 +393,11 @@ TEST(a_thread_that_comes_a_lap_late_moves_nothing)
 
 	fake_among_threads = true;
 	met = fake_of(4096);
-	for (uint64_t i = 0; i < 2; i++) {
-		assert_true(fake_put(met, i, bytes));
-		meeting[i] = fake_take(met, i);
-	}
+	fake_put_and_take(met, bytes, meeting, 2);
 	sync_hook = let_it_be_overtaken;
 	assert_int_equal(fake_give(met, meeting[0]), 0);
 	assert_int_equal(fake_consumed(met), 2 * 1024);
-	for (uint64_t i = 0; i < 4; i++) {
-		assert_true(fake_put(met, i, bytes));
-		record[i] = fake_take(met, i);
-	}
+	fake_put_and_take(met, bytes, record, 4);
 	assert_int_equal(fake_give(met, record[3]), 0); /* where the second was */
 	moment_announce(&overtaken);
 	thread_end(late);

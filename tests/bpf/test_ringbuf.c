@@ -2,7 +2,6 @@
 /* Ring buffers of the kernel, written by a program: bpf/events.bpf.c. */
 #include "support_bpf.h"
 
-#include <bpf/libbpf.h>
 #include <linux/types.h>
 #include <sys/epoll.h>
 
@@ -17,27 +16,10 @@
 /* The one pointer of the test into the ring. */
 static const void *volatile kept;
 
-static struct events_bpf *load(void)
-{
-	struct events_bpf *skel;
-
-	libbpf_set_print(NULL);
-	skel = events_bpf__open_and_load();
-	if (!skel)
-		skip_without_bpf(-errno, "a program");
-	assert_non_null(skel);
-	return skel;
-}
-
 static void run(const struct events_bpf *skel, __u32 records)
 {
-	char packet[64] = "";
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet,
-		    .data_size_in = sizeof(packet));
-
 	skel->data->records = records;
-	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(skel->progs.emit), &opts),
-			 0);
+	assert_int_equal(run_on_packet(bpf_program__fd(skel->progs.emit)), 0);
 }
 
 static int ring_fd(const struct events_bpf *skel)
@@ -73,6 +55,15 @@ static void assert_empty(const void *ring)
 	assert_null_with(EAGAIN, foster_ringbuf_next(ring, NULL));
 }
 
+/* Until the ring is full; all of it is kept. */
+static void fill_and_take(const struct events_bpf *skel, const void *ring,
+			  const struct event **event)
+{
+	run(skel, FULL);
+	for (__u64 i = 0; i < FULL; i++)
+		event[i] = take(ring, i);
+}
+
 /* Up to which byte the kernel may write again. */
 static __u64 consumed(const void *ring)
 {
@@ -83,7 +74,7 @@ static __u64 consumed(const void *ring)
 
 TEST(records_come_as_the_program_wrote_them)
 {
-	struct events_bpf *skel = load();
+	struct events_bpf *skel = LOADED(events_bpf);
 	const void *ring = map_ring(skel);
 
 	assert_empty(ring);
@@ -96,7 +87,7 @@ TEST(records_come_as_the_program_wrote_them)
 
 TEST(any_pointer_into_the_ring_asks_for_the_next)
 {
-	struct events_bpf *skel = load();
+	struct events_bpf *skel = LOADED(events_bpf);
 	const void *record = map_ring(skel);
 
 	run(skel, 5);
@@ -107,7 +98,7 @@ TEST(any_pointer_into_the_ring_asks_for_the_next)
 
 TEST(records_that_wrap_around_are_whole)
 {
-	struct events_bpf *skel = load();
+	struct events_bpf *skel = LOADED(events_bpf);
 	const void *ring = map_ring(skel);
 
 	for (__u64 i = 0; i < 10 * FULL; i++) {
@@ -121,7 +112,7 @@ TEST(records_that_wrap_around_are_whole)
 
 TEST(discarded_records_are_passed_over)
 {
-	struct events_bpf *skel = load();
+	struct events_bpf *skel = LOADED(events_bpf);
 	const void *ring = map_ring(skel);
 
 	skel->data->discarded = 2;
@@ -135,7 +126,7 @@ TEST(discarded_records_are_passed_over)
 
 TEST(many_records_are_read_and_released_at_once)
 {
-	struct events_bpf *skel = load();
+	struct events_bpf *skel = LOADED(events_bpf);
 	const void *ring = map_ring(skel);
 	struct foster_record records[FULL];
 
@@ -160,13 +151,11 @@ TEST(many_records_are_read_and_released_at_once)
 
 TEST(kept_records_stay_what_they_are_while_the_ring_is_full)
 {
-	struct events_bpf *skel = load();
+	struct events_bpf *skel = LOADED(events_bpf);
 	const void *ring = map_ring(skel);
 	const struct event *event[FULL];
 
-	run(skel, FULL);
-	for (__u64 i = 0; i < FULL; i++)
-		event[i] = take(ring, i);
+	fill_and_take(skel, ring, event);
 	run(skel, 2 * FULL);
 	assert_int_equal(skel->bss->dropped, 2 * FULL);
 	for (__u64 i = 0; i < FULL; i++)
@@ -176,13 +165,11 @@ TEST(kept_records_stay_what_they_are_while_the_ring_is_full)
 
 TEST(the_room_of_a_record_is_used_again_once_the_older_ones_are_released)
 {
-	struct events_bpf *skel = load();
+	struct events_bpf *skel = LOADED(events_bpf);
 	const void *ring = map_ring(skel);
 	const struct event *event[FULL];
 
-	run(skel, FULL);
-	for (__u64 i = 0; i < FULL; i++)
-		event[i] = take(ring, i);
+	fill_and_take(skel, ring, event);
 	assert_int_equal(foster_ringbuf_release(event[1]), 0);
 	run(skel, 1);
 	assert_int_equal(skel->bss->dropped, 1);
@@ -207,7 +194,7 @@ static NOINLINE void keep_third(const struct events_bpf *skel)
 
 TEST(a_record_keeps_the_ring_mapped_after_the_program_is_gone)
 {
-	struct events_bpf *skel = load();
+	struct events_bpf *skel = LOADED(events_bpf);
 	struct mark mark;
 
 	keep_third(skel);
@@ -220,7 +207,7 @@ TEST(a_record_keeps_the_ring_mapped_after_the_program_is_gone)
 
 TEST(the_ring_goes_after_the_last_record)
 {
-	struct events_bpf *skel = load();
+	struct events_bpf *skel = LOADED(events_bpf);
 	__u32 id = map_id(ring_fd(skel));
 	struct mark mark;
 
@@ -242,7 +229,7 @@ static void *release_record(void *record)
 
 TEST(another_thread_releases_a_record)
 {
-	struct events_bpf *skel = load();
+	struct events_bpf *skel = LOADED(events_bpf);
 	const void *ring = map_ring(skel);
 
 	run(skel, 1);
@@ -275,7 +262,7 @@ static void look_in_child(void *ring)
 
 TEST(the_child_of_fork_waits_for_no_thread_of_the_parent)
 {
-	struct events_bpf *skel = load();
+	struct events_bpf *skel = LOADED(events_bpf);
 	const void *ring = map_ring(skel);
 	pthread_t reader;
 
@@ -298,7 +285,7 @@ static void *be_refused(void *ring)
 /* One that was the only one goes on; there is no way to tell it of a second one. */
 TEST(a_second_thread_is_refused_where_the_kernel_has_no_barrier_any_more)
 {
-	struct events_bpf *skel = load();
+	struct events_bpf *skel = LOADED(events_bpf);
 	const void *ring = map_ring(skel);
 
 	assert_empty(ring);
@@ -312,7 +299,7 @@ TEST(a_second_thread_is_refused_where_the_kernel_has_no_barrier_any_more)
 
 TEST(a_map_is_mapped_once)
 {
-	struct events_bpf *skel = load();
+	struct events_bpf *skel = LOADED(events_bpf);
 	const void *ring = map_ring(skel);
 	int other = dup(ring_fd(skel));
 
@@ -326,7 +313,7 @@ TEST(a_map_is_mapped_once)
 
 TEST(two_maps_are_two_rings)
 {
-	struct events_bpf *one = load(), *two = load();
+	struct events_bpf *one = LOADED(events_bpf), *two = LOADED(events_bpf);
 	const void *first = map_ring(one), *second = map_ring(two);
 
 	run(one, 2);
@@ -343,7 +330,7 @@ TEST(two_maps_are_two_rings)
 
 TEST(what_was_not_released_is_read_again_after_a_close)
 {
-	struct events_bpf *skel = load();
+	struct events_bpf *skel = LOADED(events_bpf);
 	const void *ring = map_ring(skel);
 
 	run(skel, 3);
@@ -364,7 +351,7 @@ static void touch_producer(void *ring)
 
 TEST(what_the_kernel_writes_is_read_only)
 {
-	struct events_bpf *skel = load();
+	struct events_bpf *skel = LOADED(events_bpf);
 
 	assert_child_dies(SIGSEGV, touch_producer, (void *)map_ring(skel));
 	events_bpf__destroy(skel);
@@ -372,7 +359,7 @@ TEST(what_the_kernel_writes_is_read_only)
 
 TEST(foster_knows_the_map_of_a_record)
 {
-	struct events_bpf *skel = load();
+	struct events_bpf *skel = LOADED(events_bpf);
 	const void *ring = map_ring(skel);
 	struct foster_bpf_map_info info = FOSTER_BPF_MAP_INFO_INIT;
 
@@ -397,7 +384,7 @@ static bool is_ready(int epoll)
 
 TEST(the_descriptor_tells_of_records)
 {
-	struct events_bpf *skel = load();
+	struct events_bpf *skel = LOADED(events_bpf);
 	const void *ring = map_ring(skel);
 	struct epoll_event event = { .events = EPOLLIN };
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -424,7 +411,7 @@ static int count_sample(void *count, void *data, size_t bytes)
 
 TEST(the_reader_of_libbpf_and_ours_take_turns)
 {
-	struct events_bpf *skel = load();
+	struct events_bpf *skel = LOADED(events_bpf);
 	const void *ring = map_ring(skel);
 	unsigned int count = 0;
 	struct ring_buffer *theirs =
@@ -449,7 +436,7 @@ TEST(the_reader_of_libbpf_and_ours_take_turns)
 
 TEST(a_record_is_released_once)
 {
-	struct events_bpf *skel = load();
+	struct events_bpf *skel = LOADED(events_bpf);
 	const struct event *event;
 
 	map_ring(skel);

@@ -2,7 +2,6 @@
 /* Skeletons whose data outlives them: bpf/counter.bpf.c, bpf/kconfig.bpf.c. */
 #include "support_bpf.h"
 
-#include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <linux/types.h>
 #include <sched.h>
@@ -33,14 +32,6 @@ static void load(struct counter_bpf *skel)
 	assert_int_equal(r, 0);
 }
 
-static struct counter_bpf *loaded(void)
-{
-	struct counter_bpf *skel = opened();
-
-	load(skel);
-	return skel;
-}
-
 static void adopt(const struct counter_bpf *skel)
 {
 	int r = foster_bpf_skeleton(skel->skeleton);
@@ -52,11 +43,7 @@ static void adopt(const struct counter_bpf *skel)
 
 static void run_program(int fd)
 {
-	char packet[64] = "";
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet,
-		    .data_size_in = sizeof(packet));
-
-	assert_int_equal(bpf_prog_test_run_opts(fd, &opts), 0);
+	assert_int_equal(run_on_packet(fd), 0);
 }
 
 static void run(const struct counter_bpf *skel)
@@ -90,7 +77,7 @@ static __u64 runs_of(int fd)
 
 TEST(the_pointers_of_a_skeleton_become_tracked_memory)
 {
-	struct counter_bpf *skel = loaded();
+	struct counter_bpf *skel = LOADED(counter_bpf);
 
 	assert_false(is_memory_of(skel->bss, bss_fd(skel)));
 	adopt(skel);
@@ -127,7 +114,7 @@ static NOINLINE void keep_slot(const struct counter_bpf *skel)
 
 TEST(a_pointer_outlives_the_skeleton)
 {
-	struct counter_bpf *skel = loaded();
+	struct counter_bpf *skel = LOADED(counter_bpf);
 	struct mark mark;
 
 	keep_slot(skel);
@@ -142,7 +129,7 @@ TEST(a_pointer_outlives_the_skeleton)
 /* libbpf unmaps its own memory, and frees the structure that has our pointers. */
 TEST(the_memory_goes_after_the_last_pointer)
 {
-	struct counter_bpf *skel = loaded();
+	struct counter_bpf *skel = LOADED(counter_bpf);
 	const __u32 id = map_id(bss_fd(skel));
 	struct mark mark;
 
@@ -160,7 +147,7 @@ TEST(the_memory_goes_after_the_last_pointer)
 TEST(constants_stay_read_only)
 {
 	struct foster_info info = FOSTER_INFO_INIT;
-	struct counter_bpf *skel = loaded();
+	struct counter_bpf *skel = LOADED(counter_bpf);
 
 	adopt(skel);
 	assert_int_equal(foster_info(skel->rodata, &info), 0);
@@ -172,7 +159,7 @@ TEST(constants_stay_read_only)
 
 TEST(a_second_call_changes_nothing)
 {
-	struct counter_bpf *skel = loaded();
+	struct counter_bpf *skel = LOADED(counter_bpf);
 	const void *bss;
 	uint64_t mapped;
 
@@ -189,7 +176,7 @@ TEST(a_second_call_changes_nothing)
 
 TEST(the_memory_of_a_reused_map_is_that_of_the_map)
 {
-	struct counter_bpf *first = loaded(), *second = opened();
+	struct counter_bpf *first = LOADED(counter_bpf), *second = opened();
 
 	assert_int_equal(bpf_map__reuse_fd(second->maps.bss, bss_fd(first)), 0);
 	load(second);
@@ -267,13 +254,8 @@ TEST(a_reused_map_that_is_too_small_is_refused)
 
 TEST(sections_of_all_names_and_the_kernels_configuration)
 {
-	struct kconfig_bpf *skel;
+	struct kconfig_bpf *skel = LOADED(kconfig_bpf);
 
-	libbpf_set_print(NULL);
-	skel = kconfig_bpf__open_and_load();
-	if (!skel)
-		skip_without_bpf(-errno, "a program");
-	assert_non_null(skel);
 	assert_int_equal(foster_bpf_skeleton(skel->skeleton), 0);
 	run_program(bpf_program__fd(skel->progs.look));
 	assert_true(is_memory_of(skel->data_runs, bpf_map__fd(skel->maps.data_runs)));
@@ -323,7 +305,7 @@ static void open_sub(struct sub *sub, const struct counter_bpf *skel)
 
 TEST(the_variables_of_a_subskeleton_become_tracked_memory)
 {
-	struct counter_bpf *skel = loaded();
+	struct counter_bpf *skel = LOADED(counter_bpf);
 	struct sub sub;
 
 	open_sub(&sub, skel);

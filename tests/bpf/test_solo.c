@@ -2,6 +2,8 @@
 /* What one thread has to itself until another comes: see lib/bpf/solo.h. */
 #include "../refuse.h"
 
+#include <sched.h>
+
 #include "base/sync.h"
 #include "bpf/solo.h"
 
@@ -93,7 +95,9 @@ TEST(after_a_few_moves_it_is_everybodys)
 /* ---------------------------------------------------------------------------- meetings */
 
 #define SPOTS 4000
-#define TIMES 300
+#define TIMES 3000
+#define SPINS 20000
+#define MOST_MS 5000
 
 /* Only who is alone inside adds to the sum. */
 struct spot {
@@ -104,14 +108,22 @@ struct spot {
 };
 
 static struct spot *spots;
+static _Atomic bool over;
 
-static void meet(struct spot *spot)
+/* The other thread is where this one is, or the time is over.  It may not be running. */
+static bool meets(struct spot *spot)
+{
+	atomic_fetch_add(&spot->comers, 1);
+	for (int i = 0; spot->comers < 2 && !over; i++)
+		if (i > SPINS)
+			sched_yield();
+	return !over;
+}
+
+static void take_turns(struct spot *spot)
 {
 	unsigned long alone = 0;
 
-	atomic_fetch_add(&spot->comers, 1);
-	while (spot->comers < 2)
-		;
 	for (int i = 0; i < TIMES; i++) {
 		if (solo_enter(&spot->solo, &alive) < 1)
 			break;
@@ -124,8 +136,13 @@ static void meet(struct spot *spot)
 
 static void *meet_everywhere(void *arg)
 {
-	for (int i = 0; i < SPOTS; i++)
-		meet(&spots[i]);
+	const uint64_t end = now_ms() + MOST_MS;
+
+	for (int i = 0; i < SPOTS && meets(&spots[i]); i++) {
+		take_turns(&spots[i]);
+		if (now_ms() > end)
+			over = true;
+	}
 	return arg;
 }
 

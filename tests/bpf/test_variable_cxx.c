@@ -2,24 +2,11 @@
 /* The macros of foster/bpf.h as C++17 compiles them: variable_cxx.cc. */
 #include "support_btf.h"
 
-#include <bpf/libbpf.h>
 #include <linux/types.h>
 
 #include "kinds.h"
 #include "kinds.skel.h"
 #include "variable_cxx.h"
-
-static struct kinds_bpf *load(void)
-{
-	struct kinds_bpf *skel;
-
-	libbpf_set_print(NULL);
-	skel = kinds_bpf__open_and_load();
-	if (!skel)
-		skip_without_bpf(-errno, "a program");
-	assert_non_null(skel);
-	return skel;
-}
 
 static void assert_holds(int line)
 {
@@ -30,12 +17,12 @@ static void assert_holds(int line)
 
 TEST(types_of_cxx_match)
 {
-	assert_holds(cxx_matches(foster_datasec_of(load()->maps.bss)));
+	assert_holds(cxx_matches(foster_datasec_of(LOADED(kinds_bpf)->maps.bss)));
 }
 
 TEST(other_types_of_cxx_are_refused)
 {
-	struct kinds_bpf *skel = load();
+	struct kinds_bpf *skel = LOADED(kinds_bpf);
 
 	assert_holds(cxx_refusals(foster_datasec_of(skel->maps.bss),
 				  foster_datasec_of(skel->maps.rodata)));
@@ -43,7 +30,7 @@ TEST(other_types_of_cxx_are_refused)
 
 TEST(memory_is_read_and_written_from_cxx)
 {
-	struct kinds_bpf *skel = load();
+	struct kinds_bpf *skel = LOADED(kinds_bpf);
 
 	assert_holds(cxx_accesses(foster_datasec_of(skel->maps.bss)));
 	assert_int_equal(FOSTER_READ(skel->bss->runs), 3);

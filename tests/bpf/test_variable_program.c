@@ -5,7 +5,6 @@
  */
 #include "support_btf.h"
 
-#include <bpf/libbpf.h>
 #include <linux/types.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -17,31 +16,9 @@
 
 static void *volatile kept;
 
-static struct kinds_bpf *load(void)
-{
-	struct kinds_bpf *skel;
-
-	libbpf_set_print(NULL);
-	skel = kinds_bpf__open_and_load();
-	if (!skel)
-		skip_without_bpf(-errno, "a program");
-	assert_non_null(skel);
-	return skel;
-}
-
-/* Without asserting: it runs on threads, too. */
-static int run(int program)
-{
-	char packet[64] = "";
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet,
-		    .data_size_in = sizeof(packet));
-
-	return bpf_prog_test_run_opts(program, &opts);
-}
-
 static void run_once(const struct kinds_bpf *skel)
 {
-	assert_int_equal(run(bpf_program__fd(skel->progs.touch)), 0);
+	assert_int_equal(run_on_packet(bpf_program__fd(skel->progs.touch)), 0);
 }
 
 static struct foster_datasec *section_of(const struct bpf_map *map)
@@ -64,7 +41,7 @@ static struct foster_datasec *section_of(const struct bpf_map *map)
 
 TEST(integers_of_a_program_are_had_by_width_and_sign)
 {
-	struct kinds_bpf *skel = load();
+	struct kinds_bpf *skel = LOADED(kinds_bpf);
 	struct foster_datasec *bss = section_of(skel->maps.bss);
 
 	run_once(skel);
@@ -80,7 +57,7 @@ TEST(integers_of_a_program_are_had_by_width_and_sign)
 
 TEST(letters_flags_enums_and_pointers_of_a_program_are_had)
 {
-	struct kinds_bpf *skel = load();
+	struct kinds_bpf *skel = LOADED(kinds_bpf);
 	struct foster_datasec *bss = section_of(skel->maps.bss);
 
 	run_once(skel);
@@ -96,7 +73,7 @@ TEST(letters_flags_enums_and_pointers_of_a_program_are_had)
 
 TEST(a_struct_with_holes_is_had_member_by_member)
 {
-	struct kinds_bpf *skel = load();
+	struct kinds_bpf *skel = LOADED(kinds_bpf);
 	struct foster_datasec *bss = section_of(skel->maps.bss);
 	struct kinds_padded *padded = FOSTER_VAR(bss, PADDED, padded);
 
@@ -108,7 +85,7 @@ TEST(a_struct_with_holes_is_had_member_by_member)
 
 TEST(bit_fields_of_a_program_are_where_the_compiler_puts_them)
 {
-	struct kinds_bpf *skel = load();
+	struct kinds_bpf *skel = LOADED(kinds_bpf);
 	struct kinds_bits *bits = FOSTER_VAR(section_of(skel->maps.bss), BITS, bits);
 
 	assert_non_null(bits);
@@ -119,7 +96,7 @@ TEST(bit_fields_of_a_program_are_where_the_compiler_puts_them)
 
 TEST(a_union_of_a_program_is_had_member_by_member)
 {
-	struct kinds_bpf *skel = load();
+	struct kinds_bpf *skel = LOADED(kinds_bpf);
 	union kinds_number *number =
 		FOSTER_VAR(section_of(skel->maps.bss), NUMBER, number);
 
@@ -130,7 +107,7 @@ TEST(a_union_of_a_program_is_had_member_by_member)
 
 TEST(arrays_of_a_program_are_had_with_their_lengths)
 {
-	struct kinds_bpf *skel = load();
+	struct kinds_bpf *skel = LOADED(kinds_bpf);
 	struct foster_datasec *bss = section_of(skel->maps.bss);
 	__u32(*grid)[3][4] = FOSTER_VAR(bss, __u32[3][4], grid);
 	size_t count = 0;
@@ -146,7 +123,7 @@ TEST(arrays_of_a_program_are_had_with_their_lengths)
 
 TEST(a_section_of_whole_pages_is_had_to_its_last_byte)
 {
-	struct kinds_bpf *skel = load();
+	struct kinds_bpf *skel = LOADED(kinds_bpf);
 	size_t count = 0;
 	__u8 *pages =
 		FOSTER_ARRAY(section_of(skel->maps.data_pages), __u8, pages, &count);
@@ -162,7 +139,7 @@ TEST(a_section_of_whole_pages_is_had_to_its_last_byte)
 
 TEST(static_variables_of_a_program_are_had_by_name)
 {
-	struct kinds_bpf *skel = load();
+	struct kinds_bpf *skel = LOADED(kinds_bpf);
 	struct foster_datasec *bss = section_of(skel->maps.bss);
 	__u64 *hidden = FOSTER_VAR(bss, __u64, hidden_runs);
 	__u32 *calls = foster_var(bss, "count_calls.calls", FOSTER_TYPE(__u32));
@@ -177,7 +154,7 @@ TEST(static_variables_of_a_program_are_had_by_name)
 
 TEST(constants_of_a_program_are_had_as_const_only)
 {
-	struct kinds_bpf *skel = load();
+	struct kinds_bpf *skel = LOADED(kinds_bpf);
 	struct foster_datasec *rodata = section_of(skel->maps.rodata);
 	const __u32 *limit = FOSTER_VAR(rodata, const __u32, limit);
 
@@ -189,7 +166,7 @@ TEST(constants_of_a_program_are_had_as_const_only)
 
 TEST(data_that_a_program_reads_steers_it)
 {
-	struct kinds_bpf *skel = load();
+	struct kinds_bpf *skel = LOADED(kinds_bpf);
 	__u32 *step = FOSTER_VAR(section_of(skel->maps.data), __u32, step);
 	__u64 *runs = FOSTER_VAR(section_of(skel->maps.bss), __u64, runs);
 	char(*greeting)[6] = FOSTER_VAR(section_of(skel->maps.data), char[6], greeting);
@@ -203,7 +180,7 @@ TEST(data_that_a_program_reads_steers_it)
 
 TEST(every_variable_of_a_program_makes_sense)
 {
-	struct foster_datasec *bss = section_of(load()->maps.bss);
+	struct foster_datasec *bss = section_of(LOADED(kinds_bpf)->maps.bss);
 	struct foster_datasec_info info = FOSTER_DATASEC_INFO_INIT;
 	struct foster_variable variable = FOSTER_VARIABLE_INIT;
 
@@ -245,14 +222,14 @@ static void *run_often(void *program)
 	intptr_t failed = 0;
 
 	for (int i = 0; i < RUNS; i++)
-		failed += run((int)(intptr_t)program) != 0;
+		failed += run_on_packet((int)(intptr_t)program) != 0;
 	return (void *)failed;
 }
 
 /* Both add: not one count is lost if both do it atomically on the same memory. */
 TEST(atomic_additions_of_a_thread_and_of_the_program_all_count)
 {
-	struct kinds_bpf *skel = load();
+	struct kinds_bpf *skel = LOADED(kinds_bpf);
 	_Atomic __u64 *runs = FOSTER_VAR(section_of(skel->maps.bss), _Atomic __u64, runs);
 	const intptr_t program = bpf_program__fd(skel->progs.touch);
 	__u64 added = 0;
@@ -270,7 +247,7 @@ TEST(atomic_additions_of_a_thread_and_of_the_program_all_count)
 
 TEST(a_variable_is_exchanged_atomically_under_a_running_program)
 {
-	struct kinds_bpf *skel = load();
+	struct kinds_bpf *skel = LOADED(kinds_bpf);
 	_Atomic __u64 *runs = FOSTER_VAR(section_of(skel->maps.bss), _Atomic __u64, runs);
 	const intptr_t program = bpf_program__fd(skel->progs.touch);
 	__u64 taken = 0;
@@ -293,7 +270,7 @@ static NOINLINE struct mark keep_runs(const struct kinds_bpf *skel)
 
 TEST(a_variable_outlives_its_object_and_every_descriptor)
 {
-	struct kinds_bpf *skel = load();
+	struct kinds_bpf *skel = LOADED(kinds_bpf);
 	const __u32 id = map_id(bpf_map__fd(skel->maps.bss));
 	struct mark mark = keep_runs(skel);
 
@@ -323,7 +300,7 @@ struct loader {
 static void load_and_exit(void *arg)
 {
 	const struct loader *loader = arg;
-	struct kinds_bpf *skel = load();
+	struct kinds_bpf *skel = LOADED(kinds_bpf);
 	const int program = bpf_program__fd(skel->progs.touch);
 	const __u32 id = map_id(bpf_map__fd(skel->maps.bss));
 
@@ -339,7 +316,7 @@ static __u32 run_loader(struct loader *loader)
 	int ends[2];
 	__u32 id = 0;
 
-	kinds_bpf__destroy(load()); /* or skip here */
+	kinds_bpf__destroy(LOADED(kinds_bpf)); /* or skip here */
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends), 0);
 	assert_int_equal(pipe(loader->tell), 0);
 	loader->in = ends[0];
