@@ -49,6 +49,7 @@ test_programs = \
 	tests/test_fork \
 	tests/test_gone \
 	tests/test_gaps \
+	tests/test_hide_changed \
 	tests/test_hide_collector \
 	tests/test_hide_memory \
 	tests/test_hide_regions \

@@ -5,6 +5,8 @@
  */
 #include "support.h"
 
+#include <sys/stat.h>
+
 #include "base/sync.h"
 #include "layout_look.h"
 #include "track/gaps.h"
@@ -146,7 +148,13 @@ static bool next_backwards(uint32_t *at, struct gap *gap)
 
 	if (*at == NUMBERS)
 		return false;
-	*gap = (struct gap){ 0x100000 + n * 4096, 0x101000 + n * 4096, (uint32_t)n };
+	*gap = (struct gap){
+		.start = 0x100000 + n * 4096,
+		.end = 0x101000 + n * 4096,
+		.from = 0x100000 + n * 4096,
+		.to = 0x100000 + n * 4096,
+		.number = (uint32_t)n,
+	};
 	++*at;
 	return true;
 }
@@ -187,6 +195,144 @@ TEST(without_room_there_are_no_gaps)
 	assert_int_equal(g.merged_count, 0);
 	gaps_merge(&g);
 	assert_int_equal(g.merged_count, 0);
+}
+
+/* ------------------------------------------------------------------ which hold a region */
+
+#define REGION_PAGES 2u
+#define STRIPE (REGION_PAGES + 2)
+
+/* Regions of a memfd, with a page on either side that is not touched; every page of them is. */
+static char *stripes;
+static size_t stripe_count;
+static int stripe_fd;
+
+static size_t count_stripes(void)
+{
+	return stripe_count;
+}
+
+static bool next_stripe(uint32_t *at, struct gap *gap)
+{
+	const uintptr_t start = (uintptr_t)stripes + *at * STRIPE * page_size();
+
+	if (*at == stripe_count)
+		return false;
+	*gap = (struct gap){
+		.start = start,
+		.end = start + STRIPE * page_size(),
+		.from = start + page_size(),
+		.to = start + (STRIPE - 1) * page_size(),
+		.number = (*at)++,
+	};
+	return true;
+}
+
+static bool is_always(const struct gap *gap UNUSED)
+{
+	return true;
+}
+
+static const struct gaps_owner striped = { count_stripes, next_stripe, NULL, is_always };
+
+static char *stripe(size_t i)
+{
+	return stripes + i * STRIPE * page_size();
+}
+
+static void lay_region(char *at)
+{
+	assert_ptr_equal(mmap(at, REGION_PAGES * page_size(), LOOK_RW,
+			      MAP_SHARED | MAP_FIXED | MAP_POPULATE, stripe_fd, 0),
+			 at);
+}
+
+static void map_stripes(size_t count)
+{
+	stripe_count = count;
+	stripe_fd = pattern_memfd(REGION_PAGES * page_size(), 0);
+	stripes = mmap(NULL, count * STRIPE * page_size(), LOOK_RW, ANON, -1, 0);
+	assert_ptr_not_equal(stripes, MAP_FAILED);
+	for (size_t i = 0; i < count; i++)
+		lay_region(stripe(i) + page_size());
+}
+
+static struct gaps looked(struct scratch *s)
+{
+	struct gaps g;
+
+	gaps_find(&g, &striped, s);
+	assert_int_equal(g.count, stripe_count);
+	assert_int_equal(g.merged_count, 1);
+	gaps_look(&g);
+	gaps_merge(&g);
+	return g;
+}
+
+TEST(a_region_that_is_all_there_is_on_no_list)
+{
+	struct scratch s = look_scratch();
+	struct gaps g;
+
+	map_stripes(300); /* more than one call of the kernel tells */
+	g = looked(&s);
+	assert_int_equal(g.merged_count, 1);
+	for (size_t i = 0; i < 300; i++)
+		assert_true(gap_is_read(&g.gap[i]));
+	scratch_close(&s);
+}
+
+static void assert_only_is_listed(size_t i)
+{
+	struct scratch s = look_scratch();
+	const struct gaps g = looked(&s);
+
+	assert_false(gap_is_read(&g.gap[i]));
+	assert_int_equal(g.merged_count, 2);
+	assert_int_equal(g.merged[0].end, (uintptr_t)stripe(i));
+	assert_int_equal(g.merged[1].start, (uintptr_t)stripe(i + 1));
+	for (size_t n = 0; n < g.count; n++)
+		assert_int_equal(gap_is_read(&g.gap[n]), n != i);
+	scratch_close(&s);
+}
+
+TEST(a_region_with_a_page_missing_is_listed)
+{
+	map_stripes(7);
+	assert_int_equal(madvise(stripe(3) + page_size(), page_size(), MADV_DONTNEED), 0);
+	assert_only_is_listed(3);
+}
+
+TEST(a_region_that_is_unmapped_is_listed)
+{
+	map_stripes(7);
+	assert_int_equal(munmap(stripe(3), STRIPE * page_size()), 0);
+	assert_only_is_listed(3);
+}
+
+TEST(a_region_with_something_before_it_is_listed)
+{
+	map_stripes(7);
+	*stripe(3) = 1;
+	assert_only_is_listed(3);
+}
+
+TEST(a_region_with_something_behind_it_is_listed)
+{
+	map_stripes(7);
+	*(stripe(4) - 1) = 1;
+	assert_only_is_listed(3);
+}
+
+/* As many pages are there as should be. */
+TEST(a_region_that_lies_a_page_lower_is_listed)
+{
+	map_stripes(7);
+	assert_int_equal(madvise(stripe(3), STRIPE * page_size(), MADV_DONTNEED), 0);
+	lay_region(stripe(3));
+	assert_int_equal(madvise(stripe(3) + REGION_PAGES * page_size(), page_size(),
+				 MADV_DONTNEED), 0);
+	assert_only_is_listed(3);
 }
 
 /* ------------------------------------------------------------------ used again meanwhile */
@@ -237,4 +383,30 @@ TEST(a_range_of_the_pool_that_is_used_again_during_a_round_is_read)
 	assert_true(mark_pattern_holds(&held));
 	assert_int_equal(foster_unpin(hidden_show(to)), 0);
 	assert_goes(&held);
+}
+
+/* ------------------------------------------------------------------ what reading must not do */
+
+static void *volatile sparse;
+
+/* To touch a page of shared memory that was never there makes it. */
+TEST(a_round_makes_no_memory_of_holes)
+{
+	struct foster_options options = FOSTER_OPTIONS_INIT;
+	const int fd = memfd_create("sparse", 0);
+	struct stat file;
+
+	options.idle_collect_ms = FOSTER_NEVER;
+	assert_int_equal(foster_init(&options), 0);
+	assert_int_equal(ftruncate(fd, (off_t)(8 * page_size())), 0);
+	sparse = foster_mmap(NULL, 8 * page_size(), LOOK_RW, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(sparse, MAP_FAILED);
+	*(volatile char *)sparse = 1;
+	for (int i = 0; i < 3; i++) {
+		(void)make_dropped(1);
+		collect_times(1);
+	}
+	assert_true(stats_now().rounds > 0);
+	assert_int_equal(fstat(fd, &file), 0);
+	assert_int_equal(file.st_blocks, (blkcnt_t)(page_size() / 512));
 }

@@ -419,6 +419,7 @@ static int list_all(struct listing *ls)
 	if (ls->gaps && !unanswered) {
 		r = ask_each(ls);
 		unanswered = r == -ENOTTY;
+		ls->layout->around = !unanswered;
 		if (!unanswered)
 			return r;
 	}

@@ -59,6 +59,7 @@ struct layout {
 	size_t count;
 	size_t unknown; /* how many are LAYOUT_UNKNOWN */
 	bool open;	/* layout_learn() would read the long list */
+	bool around;	/* what lies in the gaps was left out */
 };
 
 /* Opens descriptors now, while the process may (a setuid later makes /proc refuse). */
@@ -125,7 +126,7 @@ typedef enum layout_vouched layout_vouch_fn(uintptr_t start);
 /*
  * The same without what lies in the gaps, sorted and disjoint, and without asking about it: where they
  * have most of the mappings, in a fraction of the time.  Without gaps, or where the kernel does not
- * answer questions about one mapping (before Linux 6.11), the whole list.  For what vouch (NULL: for
+ * answer questions about one mapping (before Linux 6.11), the whole list (and l->around is false).  For what vouch (NULL: for
  * nothing) knows, the long list need not be read.
  */
 int layout_read_around(struct layout *l, struct scratch *scratch, const struct scratch *also,

@@ -254,6 +254,7 @@ void region_born(uint32_t number, const struct region_facts *facts)
 	SET(r->len, facts->len);
 	SET(r->source, facts->source);
 	SET(r->prot, facts->prot);
+	SET(r->shared, facts->shared);
 	SET(r->unseen, facts->unseen);
 	SET(r->survives, facts->survives);
 	SET(r->whole, facts->whole);

@@ -24,6 +24,7 @@ struct region_facts {
 	size_t len;   /* the user's bytes; delta + len is at most the span */
 	unsigned int source;
 	int prot;
+	bool shared; /* MAP_SHARED */
 	struct identity identity;
 	bool unseen; /* the collector does not know the thread that gets the pointer */
 	bool survives; /* the truncation of its file (guard/survive.h) */
@@ -59,6 +60,7 @@ struct region {
 	_Atomic size_t len;
 	_Atomic unsigned int source;
 	_Atomic int prot;
+	_Atomic bool shared;
 	_Atomic bool unseen;
 	_Atomic bool survives;
 	_Atomic bool whole;

@@ -74,57 +74,20 @@ static bool is_swept(const struct region *r)
 	return GET(r->in_place) || !round_trusts_sign();
 }
 
-/* ------------------------------------------------------------------ what holds nothing */
+/* ------------------------------------------------------------------ what need not be listed */
 
-static size_t count_pooled(void)
+#define ALONE_MOST ((size_t)8 << 10) /* bytes of a private region that is left to the pause */
+
+static size_t count_gaps(void)
 {
-	return stats_get(pool_ranges) + 1;
-}
-
-/* Forbidden since it was mapped; the collector writes nothing into the pages around it. */
-static bool is_pooled(uint32_t number, struct gap *gap)
-{
-	const struct region *r = region_at(number);
-
-	if (life_state(life_get(&r->life)) != LIFE_POOLED || GET(r->in_place))
-		return false;
-	*gap = (struct gap){
-		.start = overlay_object(region_base(r)),
-		.end = overlay_object_end(region_base(r), region_span(r)),
-		.number = number,
-	};
-	return true;
-}
-
-static bool next_pooled(uint32_t *at, struct gap *gap)
-{
-	while (++*at < region_numbers_end())
-		if (is_pooled(*at, gap))
-			return true;
-	return false;
-}
-
-static bool is_pooled_still(const struct gap *gap)
-{
-	struct gap now;
-
-	return is_pooled(gap->number, &now) && now.start == gap->start &&
-	       now.end == gap->end;
+	return stats_get(pool_ranges) + stats_get(regions) - stats_get(in_place) + 1;
 }
 
 /* What foster has mapped itself; of BPF maps some are arenas, and adopted memory may be anything. */
-static enum layout_vouched vouch(uintptr_t start)
+static enum layout_vouched vouch_for(const struct region *r)
 {
-	uint32_t number = registry_find(start).region;
-	const struct region *r;
-	bool written;
+	bool written = GET(r->prot) & PROT_WRITE;
 
-	if (!number)
-		return LAYOUT_NOT_VOUCHED;
-	r = region_at(number);
-	if (!life_is_known(life_get(&r->life)))
-		return LAYOUT_NOT_VOUCHED;
-	written = GET(r->prot) & PROT_WRITE;
 	switch (GET(r->source)) {
 	case FOSTER_SOURCE_PATH: /* opened as it is mapped */
 		return written ? LAYOUT_VOUCHED : LAYOUT_VOUCHED_CONST;
@@ -136,11 +99,82 @@ static enum layout_vouched vouch(uintptr_t start)
 	}
 }
 
-static const struct gaps_owner pooled = {
-	.count = count_pooled,
-	.next = next_pooled,
+static enum layout_vouched vouch(uintptr_t start)
+{
+	uint32_t number = registry_find(start).region;
+	const struct region *r;
+
+	if (!number)
+		return LAYOUT_NOT_VOUCHED;
+	r = region_at(number);
+	if (!life_is_known(life_get(&r->life)))
+		return LAYOUT_NOT_VOUCHED;
+	return vouch_for(r);
+}
+
+/*
+ * Shared memory is read in the pause, so that nothing is lost if it is on no list before, and so is a
+ * page or two of private memory.
+ */
+static bool has_pages_of_ours(const struct region *r, struct gap *gap)
+{
+	enum layout_vouched vouched = vouch_for(r);
+	struct region_pages pages = region_pages(r);
+
+	if (vouched == LAYOUT_NOT_VOUCHED || GET(r->revoked))
+		return false;
+	if (!GET(r->shared) && (GET(r->source) != FOSTER_SOURCE_ANON ||
+				pages.end - pages.start > ALONE_MOST))
+		return false;
+	gap->from = pages.start;
+	gap->to = pages.end;
+	gap->early = vouched == LAYOUT_VOUCHED_CONST;
+	return true;
+}
+
+/*
+ * A range of the pool is forbidden since it was mapped, and so is what of a range its region does not
+ * use; the collector writes nothing into the pages around it.
+ */
+static bool is_gap(uint32_t number, struct gap *gap)
+{
+	const struct region *r = region_at(number);
+	enum life_state state = life_state(life_get(&r->life));
+
+	if (GET(r->in_place) ||
+	    (state != LIFE_POOLED && state != LIFE_LIVE && state != LIFE_DOUBTED))
+		return false;
+	*gap = (struct gap){
+		.start = overlay_object(region_base(r)),
+		.end = overlay_object_end(region_base(r), region_span(r)),
+		.from = region_base(r),
+		.to = region_base(r),
+		.number = number,
+	};
+	return state == LIFE_POOLED || has_pages_of_ours(r, gap);
+}
+
+static bool next_gap(uint32_t *at, struct gap *gap)
+{
+	while (++*at < region_numbers_end())
+		if (is_gap(*at, gap))
+			return true;
+	return false;
+}
+
+static bool is_gap_still(const struct gap *gap)
+{
+	struct gap now;
+
+	return is_gap(gap->number, &now) && now.start == gap->start && now.end == gap->end &&
+	       now.from == gap->from && now.to == gap->to;
+}
+
+static const struct gaps_owner gaps = {
+	.count = count_gaps,
+	.next = next_gap,
 	.vouch = vouch,
-	.holds_nothing = is_pooled_still,
+	.is_still = is_gap_still,
 };
 
 /* In doubt, and the sweep is asked. */
@@ -348,7 +382,7 @@ static int run_round(void)
 	if (!candidates)
 		return 0;
 	do {
-		err = sweep_begin(&sweep, 2 * candidates, owner_of, &pooled);
+		err = sweep_begin(&sweep, 2 * candidates, owner_of, &gaps);
 		if (err) {
 			round_drop_doubts();
 			return err;

@@ -196,6 +196,7 @@ int mapping_new(const struct mapping_request *rq, void **ret)
 		.len = rq->len,
 		.source = rq->source,
 		.prot = rq->what.prot,
+		.shared = !(rq->what.flags & MAP_PRIVATE),
 		.survives = rq->survives,
 		.on_damage = rq->on_damage,
 		.damage_arg = rq->damage_arg,

@@ -4,12 +4,23 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "os/pages.h"
+
+#define ROW_FAR ((uintptr_t)64 << 10) /* bytes that a walk does not go over for the next gap */
 
 static int compare(const void *a, const void *b)
 {
 	const struct gap *first = a, *second = b;
 
 	return (first->start > second->start) - (first->start < second->start);
+}
+
+static bool is_sorted(const struct gaps *g)
+{
+	for (size_t i = 1; i < g->count; i++)
+		if (g->gap[i - 1].start > g->gap[i].start)
+			return false;
+	return true;
 }
 
 void gaps_find(struct gaps *g, const struct gaps_owner *owner, struct scratch *scratch)
@@ -24,10 +35,15 @@ void gaps_find(struct gaps *g, const struct gaps_owner *owner, struct scratch *s
 	};
 	if (!g->gap || !g->merged)
 		return;
-	while (g->count < room && owner->next(&at, &g->gap[g->count]))
-		g->count++;
+	while (g->count < room && owner->next(&at, &g->gap[g->count])) {
+		struct gap *gap = &g->gap[g->count++];
+
+		fo_assert(gap->start <= gap->from && gap->from <= gap->to && gap->to <= gap->end);
+		gap->held = gap->to - gap->from;
+	}
 	fo_assert(g->count <= room);
-	qsort(g->gap, g->count, sizeof(*g->gap), compare);
+	if (!is_sorted(g))
+		qsort(g->gap, g->count, sizeof(*g->gap), compare);
 	gaps_merge(g);
 }
 
@@ -37,10 +53,12 @@ void gaps_merge(struct gaps *g)
 
 	g->merged_count = 0;
 	for (size_t i = 0; i < g->count; i++) {
-		const struct gap *gap = &g->gap[i];
+		struct gap *gap = &g->gap[i];
 
-		if (!g->owner->holds_nothing(gap))
+		if (gap->held != gap->to - gap->from || !g->owner->is_still(gap)) {
+			gap->held = GAP_STRANGE;
 			continue;
+		}
 		fo_assert(gap->start < gap->end && (!last || last->end <= gap->start));
 		if (last && last->end == gap->start) {
 			last->end = gap->end;
@@ -50,4 +68,81 @@ void gaps_merge(struct gaps *g)
 		*last = (struct layout_gap){ gap->start, gap->end };
 	}
 	fo_assert(g->merged_count <= g->count);
+}
+
+/* ------------------------------------------------------------------ in the pause */
+
+static void count_held(struct gap *gap, const struct pages_run *run)
+{
+	uintptr_t start = run->start > gap->start ? run->start : gap->start;
+	uintptr_t end = run->end < gap->end ? run->end : gap->end;
+
+	fo_assert(start < end);
+	if (run->swapped || start < gap->from || end > gap->to)
+		gap->held = GAP_STRANGE;
+	else if (gap->held != GAP_STRANGE)
+		gap->held += end - start;
+}
+
+/* Gaps near each other, the first of which some run may still meet. */
+struct row {
+	struct gap *at;
+	struct gap *end;
+};
+
+static int on_held(const struct pages_run *run, void *arg)
+{
+	struct row *row = arg;
+
+	while (row->at < row->end && row->at->end <= run->start)
+		row->at++;
+	for (struct gap *gap = row->at; gap < row->end && gap->start < run->end; gap++)
+		count_held(gap, run);
+	return 0;
+}
+
+static bool has_pages(const struct gap *gap)
+{
+	return gap->from < gap->to && !gap->early;
+}
+
+/* The last gap with pages of those that one walk goes over, from the i-th on. */
+static size_t end_of_row(const struct gaps *g, size_t i)
+{
+	size_t last = i;
+
+	for (size_t n = i + 1;
+	     n < g->count && g->gap[n].start - g->gap[last].end <= ROW_FAR; n++)
+		if (has_pages(&g->gap[n]))
+			last = n;
+	return last;
+}
+
+/* One walk, which costs the kernel as much for each mapping, and a call as much as two mappings. */
+static void look_along(struct gap *first, struct gap *last)
+{
+	struct row row = { first, last + 1 };
+
+	for (struct gap *gap = first; gap <= last; gap++)
+		gap->held = 0;
+	if (!pages_held(first->start, last->end, on_held, &row, 0))
+		return;
+	for (struct gap *gap = first; gap <= last; gap++)
+		gap->held = GAP_STRANGE;
+}
+
+void gaps_look(struct gaps *g)
+{
+	for (size_t i = 0; i < g->count; i++) {
+		size_t last;
+
+		if (!has_pages(&g->gap[i]))
+			continue;
+		last = end_of_row(g, i);
+		look_along(&g->gap[i], &g->gap[last]);
+		i = last;
+	}
+	for (size_t i = 0; i < g->count; i++)
+		if (g->gap[i].early)
+			g->gap[i].held = GAP_STRANGE;
 }

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Gaps: memory of which the owner of the suspects knows that it holds nothing, so that the sweep need
- * neither ask what is mapped there nor read it.  A range of the pool is two mappings, and there may be
- * thousands.
+ * Gaps in the list of mappings: memory that the kernel need not be asked about mapping by mapping, since
+ * the owner of the suspects knows what it holds.  A region and a range of the pool are two mappings
+ * each, and there may be thousands.
+ *
+ *     start             from                        to              end
+ *     | holds nothing   | pages of a region         | holds nothing |
+ *
+ * A range of the pool has no such pages (from == to).  In the pause the owner's word is not enough where
+ * there are some: gaps_look() sees for itself, and what is not as it should be is no gap then.
  */
 #ifndef FOSTER_TRACK_GAPS_H
 #define FOSTER_TRACK_GAPS_H
@@ -19,8 +25,13 @@
 struct gap {
 	uintptr_t start;
 	uintptr_t end;
+	uintptr_t from;
+	uintptr_t to;
+	size_t held; /* bytes of pages that are there, of [from, to); GAP_STRANGE: or elsewhere */
 	uint32_t number;
+	bool early; /* only until the pause: then the kernel is asked about it after all */
 };
+#define GAP_STRANGE SIZE_MAX
 
 struct gaps_owner {
 	/* How many there may be now. */
@@ -29,8 +40,8 @@ struct gaps_owner {
 	bool (*next)(uint32_t *at, struct gap *gap);
 	/* For shared memory of its own: see os/layout.h. */
 	layout_vouch_fn *vouch;
-	/* Is it still one?  Any context, no lock: asked with every thread stopped. */
-	bool (*holds_nothing)(const struct gap *gap);
+	/* Is it still that gap?  Any context, no lock: asked with every thread stopped. */
+	bool (*is_still)(const struct gap *gap);
 };
 
 struct gaps {
@@ -47,7 +58,20 @@ struct gaps {
 void gaps_find(struct gaps *g, const struct gaps_owner *owner, struct scratch *scratch)
 	_nonnull_all_;
 
-/* Those that still hold nothing, neighbours in one: g->merged. */
+/* Those that still are gaps, neighbours in one: g->merged. */
 void gaps_merge(struct gaps *g) _nonnull_all_;
+
+/*
+ * In the pause, before gaps_merge(): asks the kernel which pages are there, of many gaps at once.  A gap
+ * with pages stays one if all of them are, and nothing beside them: then to read them is to read all
+ * that it holds, whatever is mapped there by now.
+ */
+void gaps_look(struct gaps *g) _nonnull_all_;
+
+/* Does it have pages that must be read, since no list has them?  After gaps_merge(). */
+static inline bool gap_is_read(const struct gap *gap)
+{
+	return gap->from < gap->to && gap->held == gap->to - gap->from;
+}
 
 #endif

@@ -235,6 +235,23 @@ static size_t read_here(struct sweep *s, size_t i, int *err)
 	return i + 1;
 }
 
+/* Regions that are on no list; what they are is told by the owner of the suspects. */
+static void read_gaps(struct sweep *s)
+{
+	for (size_t i = 0; i < s->gaps.count; i++) {
+		const struct gap *gap = &s->gaps.gap[i];
+		const struct layout_entry entry = {
+			.start = gap->from,
+			.end = gap->to,
+			.kind = LAYOUT_SHARED,
+			.prot = PROT_READ,
+		};
+
+		if (gap_is_read(gap) && !is_left_out(&entry))
+			reader_read_there(&s->reader, &entry);
+	}
+}
+
 /* All that the way leaves to read here and now. */
 static int read_memory(struct sweep *s)
 {
@@ -247,6 +264,8 @@ static int read_memory(struct sweep *s)
 		i = read_here(s, i, &err);
 	}
 	s->reader.mapped_to = 0; /* it may be where a region begins */
+	if (!err && s->layout.around)
+		read_gaps(s);
 	return err ? err : what_was_left_out(s);
 }
 
@@ -296,6 +315,7 @@ static int read_all(struct sweep *s, const struct stop *stop)
 {
 	int err;
 
+	gaps_look(&s->gaps);
 	gaps_merge(&s->gaps);
 	err = MUTANT(OLD_LIST) && s->layout.count ? 0 : pause_list(s);
 	if (err)

@@ -198,6 +198,19 @@ void reader_read_run(struct reader *r, const struct layout_entry *entry, uintptr
 	r->run_end = hide(end);
 }
 
+void reader_read_there(struct reader *r, const struct layout_entry *entry)
+{
+	r->entry = entry;
+	r->bytes += entry->end - entry->start;
+	/* What faults may be forbidden by now, and hold something all the same. */
+	if (!scan_whole(r, entry->start, entry->end)) {
+		r->run_end = hide(0);
+		scan_peeked(r, entry->start, entry->end);
+	}
+	r->run_end = hide(entry->end);
+	r->entry = NULL;
+}
+
 /* ------------------------------------------------------------------ one mapping */
 
 int reader_read_held(const struct pages_run *run, void *arg)

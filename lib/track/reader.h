@@ -60,6 +60,12 @@ int reader_read_held(const struct pages_run *run, void *arg) _must_check_ _nonnu
 void reader_read_run(struct reader *r, const struct layout_entry *entry, uintptr_t start,
 		     uintptr_t end) _nonnull_all_;
 
+/*
+ * The same of pages that are there, of which the kernel was not asked how they are mapped.  The entry:
+ * in memory that is no evidence.
+ */
+void reader_read_there(struct reader *r, const struct layout_entry *entry) _nonnull_all_;
+
 /* Reads a set of registers. */
 void reader_read_registers(struct reader *r, const void *registers, size_t bytes) _nonnull_all_;
 
