@@ -1,31 +1,55 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "track/gaps.h"
 
-#include <stdlib.h>
-
 #include "base/check.h"
 #include "os/pages.h"
 
 #define ROW_FAR ((uintptr_t)64 << 10) /* bytes that a walk does not go over for the next gap */
 
-static int compare(const void *a, const void *b)
-{
-	const struct gap *first = a, *second = b;
+/* ------------------------------------------------------------------ in order */
 
-	return (first->start > second->start) - (first->start < second->start);
+static size_t end_of_run(const struct gap *gap, size_t from, size_t count)
+{
+	size_t i = from + 1;
+
+	while (i < count && gap[i - 1].start < gap[i].start)
+		i++;
+	return i < count ? i : count;
 }
 
-static bool is_sorted(const struct gaps *g)
+static void merge_runs(struct gap *to, const struct gap *first, const struct gap *second,
+		       const struct gap *end)
 {
-	for (size_t i = 1; i < g->count; i++)
-		if (g->gap[i - 1].start > g->gap[i].start)
-			return false;
-	return true;
+	const struct gap *a = first, *b = second;
+
+	while (a < second || b < end)
+		*to++ = b == end || (a < second && a->start < b->start) ? *a++ : *b++;
+}
+
+/*
+ * By merging what is in order, which is most of it.  (qsort() would take memory from malloc, and leave
+ * addresses of regions there.)
+ */
+static void sort(struct gaps *g, struct gap *spare)
+{
+	while (end_of_run(g->gap, 0, g->count) < g->count) {
+		struct gap *sorted = spare;
+
+		for (size_t at = 0, end; at < g->count; at = end) {
+			size_t middle = end_of_run(g->gap, at, g->count);
+
+			end = middle < g->count ? end_of_run(g->gap, middle, g->count) : middle;
+			merge_runs(sorted + at, g->gap + at, g->gap + middle, g->gap + end);
+		}
+		spare = g->gap;
+		g->gap = sorted;
+	}
 }
 
 void gaps_find(struct gaps *g, const struct gaps_owner *owner, struct scratch *scratch)
 {
 	size_t room = owner->count();
+	struct gap *spare = scratch_take(scratch, room * sizeof(*spare));
 	uint32_t at = 0;
 
 	*g = (struct gaps){
@@ -33,7 +57,7 @@ void gaps_find(struct gaps *g, const struct gaps_owner *owner, struct scratch *s
 		.gap = scratch_take(scratch, room * sizeof(*g->gap)),
 		.merged = scratch_take(scratch, room * sizeof(*g->merged)),
 	};
-	if (!g->gap || !g->merged)
+	if (!g->gap || !g->merged || !spare)
 		return;
 	while (g->count < room && owner->next(&at, &g->gap[g->count])) {
 		struct gap *gap = &g->gap[g->count++];
@@ -42,8 +66,7 @@ void gaps_find(struct gaps *g, const struct gaps_owner *owner, struct scratch *s
 		gap->held = gap->to - gap->from;
 	}
 	fo_assert(g->count <= room);
-	if (!is_sorted(g))
-		qsort(g->gap, g->count, sizeof(*g->gap), compare);
+	sort(g, spare);
 	gaps_merge(g);
 }
 
