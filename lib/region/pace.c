@@ -89,7 +89,8 @@ static size_t less(uint64_t a, size_t b)
 
 /*
  * Half of what survived, so that the cost of a round spreads over as many new regions.  What was made
- * meanwhile is of the next.
+ * meanwhile is of the next.  Nor more than nearly all that there is room for: near the ceiling a round
+ * is dear, and few regions share its cost; who maps fast waits for it.
  */
 static void compute_limits(void)
 {
@@ -97,7 +98,7 @@ static void compute_limits(void)
 	size_t regions =
 		at_least(opt_regions, less(stats_get(regions), regions_since) / 2);
 
-	regions = at_most(regions, at_least(room / 2, REGIONS_LEAST));
+	regions = at_most(regions, at_least(room - room / 8, REGIONS_LEAST));
 	atomic_store_explicit(&regions_limit, regions, memory_order_relaxed);
 	atomic_store_explicit(&bytes_limit,
 			      at_least((size_t)opt_mib << MIB_SHIFT,
