@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <sys/ioctl.h>
 
 #include "base/check.h"
@@ -408,13 +409,27 @@ static void release(struct tracking *t, uintptr_t start, uintptr_t end)
 	}
 }
 
-void tracking_end(struct tracking *t)
+void tracking_end_around(struct tracking *t, const struct layout_gap *gap, size_t gaps)
 {
+	uintptr_t at = reveal(t->lowest), end = reveal(t->highest);
+
 	if (descriptor_is_ours(&t->faults)) {
 		t->pagemap = pagemap_fd();
-		release(t, reveal(t->lowest), reveal(t->highest));
+		for (size_t i = 0; i < gaps && gap[i].start < end; i++) {
+			if (gap[i].start > at)
+				release(t, at, gap[i].start);
+			if (gap[i].end > at)
+				at = gap[i].end;
+		}
+		if (at < end)
+			release(t, at, end);
 	}
 	descriptor_close(&t->faults);
+}
+
+void tracking_end(struct tracking *t)
+{
+	tracking_end_around(t, NULL, 0);
 }
 
 void tracking_after_fork(struct tracking *t)

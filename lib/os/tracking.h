@@ -19,6 +19,7 @@
 #include "base/attributes.h"
 #include "base/hidden.h"
 #include "os/descriptor.h"
+#include "os/layout.h"
 #include "os/pages.h"
 
 /* Of one round.  All zero is one that has not begun. */
@@ -99,6 +100,13 @@ int tracking_scan(struct tracking *t, uintptr_t start, uintptr_t end, tracking_f
  * the companion that used it was killed.
  */
 void tracking_end(struct tracking *t) _nonnull_all_;
+
+/*
+ * The same without a walk over the gaps, sorted, in which nothing was watched: the kernel looks at each
+ * mapping.  (What somebody has moved there goes with the descriptor.)
+ */
+void tracking_end_around(struct tracking *t, const struct layout_gap *gap, size_t gaps)
+	_nonnull_(1);
 
 /* In the child of fork, which has inherited nothing but a descriptor: closes it. */
 void tracking_after_fork(struct tracking *t) _nonnull_all_;

@@ -25,6 +25,7 @@
 #define LOOK_NS (50 * NS_PER_MS)     /* between looks whether it is still there */
 #define PASSES_MOST 4		     /* over what was written while the program runs */
 #define PASS_ENOUGH ((uint64_t)1 << 20) /* bytes: what is left is for the pause */
+#define GAPS_AROUND 1024u    /* that are not walked over at the end of the tracking */
 #define SMALL_PROCESS ((uint64_t)6 << 20) /* bytes that are read in the pause at once */
 
 /* PREPARING -> READY -> PAUSED -> RESUMED, or from READY to ABANDONED.  Waiters sleep on it. */
@@ -322,6 +323,9 @@ static int run(struct sweep *s)
 	else
 		err = collect_with(s, &c);
 	end = companion_wait(&c, err ? clock_ns() + PAUSE_STOP_NS : clock_ns() + 2 * ALL_NS);
+	/* While the gaps are known; where they are few, the answer need not wait for it. */
+	if (s->way == SWEEP_TRACKED && s->gaps.merged_count >= GAPS_AROUND)
+		tracking_end_around(s->tracking, s->gaps.merged, s->gaps.merged_count);
 	if (!err)
 		err = end;
 	return err ? err : s->err;
