@@ -72,11 +72,15 @@ int stable_reserve(struct stable *s, uint32_t count)
 	return 0;
 }
 
-uint32_t stable_find(const struct stable *s, uint32_t end, uintptr_t addr)
+uint32_t stable_find(const struct stable *s, uint32_t end, uintptr_t addr,
+		     struct stable_gap *gap)
 {
 	const size_t links = sizeof(uint32_t) << s->chunk_bits;
 	const size_t elements = s->element_bytes << s->chunk_bits;
+	uintptr_t low = 0, high = UINTPTR_MAX;
 
+	if (gap->end == end && addr >= reveal(gap->low) && addr < reveal(gap->high))
+		return 0;
 	for (uint32_t chunk = 0; chunk << s->chunk_bits < end; chunk++) {
 		uintptr_t first = (uintptr_t)atomic_load_explicit(&s->chunk[chunk],
 								  memory_order_acquire) + links;
@@ -84,6 +88,12 @@ uint32_t stable_find(const struct stable *s, uint32_t end, uintptr_t addr)
 
 		if (addr - first < elements)
 			return chunk << s->chunk_bits | (uint32_t)index;
+		if (addr < first && first < high)
+			high = first;
+		if (addr >= first && first + elements > low)
+			low = first + elements;
 	}
+	*gap = (struct stable_gap){ hide(low), hide(high), end };
+	fo_assert(low <= addr && addr < high);
 	return 0;
 }

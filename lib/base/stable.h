@@ -19,6 +19,7 @@
 
 #include "base/attributes.h"
 #include "base/check.h"
+#include "base/hidden.h"
 
 #define STABLE_CHUNKS 4096
 
@@ -48,10 +49,22 @@ void stable_free(struct stable *s, uint32_t number) _nonnull_all_;
 int stable_reserve(struct stable *s, uint32_t count) _must_check_ _nonnull_all_;
 
 /*
- * The number of the element that the byte at addr is in; 0: of none.  Of numbers below end.  Any
- * context.
+ * Addresses between two neighbouring chunks, where no element of a number below end is.  All zero:
+ * not known.
  */
-uint32_t stable_find(const struct stable *s, uint32_t end, uintptr_t addr) _nonnull_all_;
+struct stable_gap {
+	hidden_addr low;
+	hidden_addr high;
+	uint32_t end;
+};
+
+/*
+ * The number of the element that the byte at addr is in; 0: of none.  Of numbers below end.  The gap:
+ * what the caller learned last, and learns now; addresses near each other are found at once.  Any
+ * context, but one at a time for each gap.
+ */
+uint32_t stable_find(const struct stable *s, uint32_t end, uintptr_t addr,
+		     struct stable_gap *gap) _nonnull_all_;
 
 /* The element of a number that has been given out once.  Any context. */
 static inline void *stable_at(const struct stable *s, uint32_t number)

@@ -115,7 +115,9 @@ uint32_t region_numbers_end(void)
 
 uint32_t region_account_of(uintptr_t at)
 {
-	return stable_find(&numbers, region_numbers_end(), at);
+	static struct stable_gap gap;
+
+	return stable_find(&numbers, region_numbers_end(), at, &gap);
 }
 
 static uint64_t life_of(const struct region *r)

@@ -46,25 +46,25 @@ struct region {
 	_Atomic uint32_t next;	   /* in the doubt queue, or (under the lock) in the pool */
 	_Atomic uint32_t signs;	   /* in collections in a row; written by the sign only */
 	_Atomic uint32_t sign_cycle; /* the last of them; written by the sign only */
-	_Atomic uint64_t spared_until; /* clock_ns(); written by the reaper only */
-	_Atomic uint8_t survived;  /* rounds that kept it, up to a limit; the same */
 	_Atomic uint32_t touched;  /* the collector's cycle when a caller last had a pointer; grows */
+	_Atomic uint64_t spared_until; /* clock_ns(); written by the reaper only */
 	_Atomic size_t revoked;	   /* bytes of pages; guarded by the region lock */
+	_Atomic uint8_t survived;  /* rounds that kept it, up to a limit; as spared_until */
 	_Atomic bool closed;	   /* has been REVOKED as a whole; guarded by the region lock */
 	/* of the range: fixed from LIFE_FREE to LIFE_FREE */
+	_Atomic bool in_place; /* tracked where it is: no object of the collector lies under it */
 	_Atomic uintptr_t base; /* a hidden_addr's complement */
 	_Atomic size_t span;	/* whole pages, but in place */
 	/* of the region: fixed from LIFE_NEWBORN on */
-	_Atomic uint64_t id;
 	_Atomic size_t delta;
 	_Atomic size_t len;
+	_Atomic uint64_t id;
 	_Atomic unsigned int source;
 	_Atomic int prot;
 	_Atomic bool shared;
 	_Atomic bool unseen;
 	_Atomic bool survives;
 	_Atomic bool whole;
-	_Atomic bool in_place; /* tracked where it is: no object of the collector lies under it */
 	foster_release_fn *_Atomic release;
 	void *_Atomic release_arg; /* plain: evidence for the region that it points into */
 	struct identity identity; /* read only by who holds the region or owns its RELEASING */
@@ -80,7 +80,10 @@ enum region_damage { INTACT, DAMAGED, REPORTED };
 /* The region of a number; the number of a region comes from whoever found it. */
 struct region *region_at(uint32_t number) _nonnull_all_;
 
-/* The number of the region in whose struct the byte at an address is; 0: none.  Any context. */
+/*
+ * The number of the region in whose struct the byte at an address is; 0: none.  Any context, one caller
+ * at a time.
+ */
 uint32_t region_account_of(uintptr_t at);
 
 /* Numbers given out so far are below this.  Needs no lock; grows. */
@@ -275,7 +278,7 @@ void region_acquit(uint32_t number);
  * Back-off.  A round kept the region: for some time, twice as long each time, it is not put in doubt
  * again.  spare_none: until it is taken back, none is spared.
  */
-void region_spare(uint32_t number);
+void region_spare(uint32_t number, uint64_t now);
 bool region_is_spared(const struct region *r) _nonnull_all_;
 void region_spare_none(bool none);
 

@@ -293,7 +293,7 @@ static void spare_others(struct sweep *s)
 }
 
 /* True: it goes. */
-static bool pass_verdict(struct sweep *s, uint32_t i)
+static bool pass_verdict(struct sweep *s, uint32_t i, uint64_t now)
 {
 	uint32_t number = number_of(s, i);
 	enum evidence_place place = sweep_kept(s, i);
@@ -304,7 +304,7 @@ static bool pass_verdict(struct sweep *s, uint32_t i)
 		return true;
 	if (place != EVIDENCE_NONE && place != EVIDENCE_SPARED) {
 		count_kept(place);
-		region_spare(number);
+		region_spare(number, now);
 	}
 	region_acquit(number);
 	return false;
@@ -314,10 +314,12 @@ static bool pass_verdict(struct sweep *s, uint32_t i)
 
 static void pass_verdicts(struct sweep *s)
 {
+	uint64_t now = clock_ns();
+
 	region_judge();
 	spare_others(s);
 	for (uint32_t i = 0; i < s->suspects.count; i++)
-		s->suspects.list[i].flags = pass_verdict(s, i) ? CONDEMNED : 0;
+		s->suspects.list[i].flags = pass_verdict(s, i, now) ? CONDEMNED : 0;
 	region_judged();
 }
 

@@ -130,12 +130,12 @@ bool region_settle(uint32_t number)
 
 static _Atomic bool none_is_spared;
 
-void region_spare(uint32_t number)
+void region_spare(uint32_t number, uint64_t now)
 {
 	struct region *r = region_at(number);
 	unsigned int survived = GET(r->survived);
 
-	SET(r->spared_until, clock_ns() + (SPARE_NS << survived));
+	SET(r->spared_until, now + (SPARE_NS << survived));
 	if (survived < SPARE_DOUBLINGS)
 		SET(r->survived, (uint8_t)(survived + 1));
 }

@@ -12,7 +12,7 @@
 
 size_t suspects_room(uint32_t capacity)
 {
-	return 2 * (capacity * sizeof(struct suspect) + 64) + filter_room(capacity) + 64;
+	return 2 * (capacity * sizeof(struct suspect) + 64) + filter_room(capacity) + 2 * 64;
 }
 
 int suspects_init(struct suspects *s, uint32_t capacity, struct scratch *scratch)
@@ -21,7 +21,8 @@ int suspects_init(struct suspects *s, uint32_t capacity, struct scratch *scratch
 	*s = (struct suspects){ .capacity = capacity };
 	s->list = scratch_take(scratch, capacity * sizeof(*s->list));
 	s->spare = scratch_take(scratch, capacity * sizeof(*s->spare));
-	return s->list && s->spare ? 0 : -ENOMEM;
+	s->hint = scratch_take(scratch, sizeof(*s->hint));
+	return s->list && s->spare && s->hint ? 0 : -ENOMEM;
 }
 
 void suspects_add(struct suspects *s, uintptr_t start, uintptr_t end, uint32_t number)
@@ -91,13 +92,13 @@ int suspects_seal(struct suspects *s, struct scratch *scratch)
 	return filter_build(&s->filter, s->list, s->count, scratch);
 }
 
-/* How many of list[from..count) start at addr or below, and from. */
-static uint32_t starting_by(const struct suspects *s, uint32_t from, uintptr_t addr)
+/* How many of list[from..to) start at addr or below, and from. */
+static uint32_t starting_by(const struct suspects *s, uint32_t from, uint32_t to, uintptr_t addr)
 {
 	const struct suspect *list = s->list + from;
-	uint32_t left = s->count - from;
+	uint32_t left = to - from;
 
-	fo_assert(from <= s->count);
+	fo_assert(from <= to && to <= s->count);
 	if (left == 0 || addr < list->start)
 		return from;
 	/* list[0] starts by then, list[left] does not.  No branch: nobody could predict it. */
@@ -113,15 +114,28 @@ static uint32_t starting_by(const struct suspects *s, uint32_t from, uintptr_t a
 
 #define NEAR 8u
 
-/* The same when the answer is probably near. */
+/* The same up to the end when the answer is probably near: in steps that grow. */
 static uint32_t starting_near(const struct suspects *s, uint32_t from, uintptr_t addr)
 {
-	const uint32_t near = s->count - from < NEAR ? s->count : from + NEAR;
+	for (uint32_t step = NEAR; step < s->count - from; step *= 2) {
+		if (s->list[from + step].start > addr)
+			return starting_by(s, from, from + step, addr);
+		from += step;
+	}
+	return starting_by(s, from, s->count, addr);
+}
 
-	for (uint32_t i = from; i < near; i++)
-		if (s->list[i].start > addr)
-			return i;
-	return starting_by(s, near, addr);
+/*
+ * How many start at addr or below, if those before from do.  Pointers to what was made one after the
+ * other often lie one after the other, so the last answer tells where the next is.
+ */
+static uint32_t starting_from(const struct suspects *s, uint32_t from, uintptr_t addr)
+{
+	const uint32_t last = *s->hint;
+
+	if (last > from && s->list[last - 1].start <= addr)
+		from = last;
+	return *s->hint = starting_near(s, from, addr);
 }
 
 /*
@@ -134,9 +148,9 @@ static uint32_t starting_by_filtered(const struct suspects *s, uintptr_t addr)
 		const uint32_t first = filter_first(&s->filter, i, s->list, addr);
 
 		if (first == FILTER_ANYWHERE)
-			return starting_by(s, 0, addr);
+			return starting_from(s, 0, addr);
 		if (first != FILTER_NONE && s->list[first].start <= addr)
-			return starting_near(s, first, addr);
+			return starting_from(s, first, addr);
 	}
 	return 0;
 }

@@ -28,6 +28,7 @@ struct suspects {
 	uint32_t capacity;
 	/* private to suspects.c and scan.c */
 	struct suspect *spare; /* as long as list: what sorting needs */
+	uint32_t *hint; /* the last answer, in scratch */
 	uint32_t gap; /* the widest gap between two is before this one; 0: one suspect */
 	struct filter filter;
 };
