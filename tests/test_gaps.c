@@ -166,7 +166,7 @@ static bool is_not_filled(const struct gap *gap)
 
 TEST(gaps_that_hold_something_are_none)
 {
-	static const struct gaps_owner owner = { count_some, next_backwards, NULL,
+	static const struct gaps_owner owner = { count_some, next_backwards, NULL, NULL,
 						 is_not_filled };
 	struct scratch s = look_scratch();
 	struct gaps g;
@@ -186,7 +186,7 @@ TEST(gaps_that_hold_something_are_none)
 
 TEST(without_room_there_are_no_gaps)
 {
-	static const struct gaps_owner owner = { count_some, next_backwards, NULL,
+	static const struct gaps_owner owner = { count_some, next_backwards, NULL, NULL,
 						 is_not_filled };
 	struct scratch s = { 0 };
 	struct gaps g;
@@ -206,6 +206,7 @@ TEST(without_room_there_are_no_gaps)
 static char *stripes;
 static size_t stripe_count;
 static int stripe_fd;
+static bool seen; /* does the owner say so of all? */
 
 static size_t count_stripes(void)
 {
@@ -224,6 +225,7 @@ static bool next_stripe(uint32_t *at, struct gap *gap)
 		.from = start + page_size(),
 		.to = start + (STRIPE - 1) * page_size(),
 		.number = (*at)++,
+		.seen = seen,
 	};
 	return true;
 }
@@ -233,7 +235,16 @@ static bool is_always(const struct gap *gap UNUSED)
 	return true;
 }
 
-static const struct gaps_owner striped = { count_stripes, next_stripe, NULL, is_always };
+static size_t looks, whole_looks;
+
+static void count_look(const struct gap *gap UNUSED, bool whole)
+{
+	looks++;
+	whole_looks += whole;
+}
+
+static const struct gaps_owner striped = { count_stripes, next_stripe, NULL, count_look,
+					   is_always };
 
 static char *stripe(size_t i)
 {
@@ -333,6 +344,34 @@ TEST(a_region_that_lies_a_page_lower_is_listed)
 	assert_int_equal(madvise(stripe(3) + REGION_PAGES * page_size(), page_size(),
 				 MADV_DONTNEED), 0);
 	assert_only_is_listed(3);
+}
+
+TEST(a_few_regions_are_looked_at_though_they_were_seen)
+{
+	map_stripes(7);
+	seen = true;
+	assert_int_equal(madvise(stripe(3) + page_size(), page_size(), MADV_DONTNEED), 0);
+	assert_only_is_listed(3);
+	assert_int_equal(looks, 7);
+	assert_int_equal(whole_looks, 6);
+}
+
+TEST(many_regions_are_looked_at_unless_they_were_seen)
+{
+	struct scratch s = look_scratch();
+	struct gaps g;
+
+	map_stripes(GAPS_MANY);
+	g = looked(&s);
+	assert_int_equal(whole_looks, GAPS_MANY);
+	seen = true;
+	assert_int_equal(scratch_reset(&s), 0);
+	g = looked(&s);
+	assert_int_equal(looks, GAPS_MANY);
+	assert_int_equal(g.merged_count, 1);
+	for (size_t i = 0; i < g.count; i++)
+		assert_true(gap_is_read(&g.gap[i]));
+	scratch_close(&s);
 }
 
 /* ------------------------------------------------------------------ used again meanwhile */

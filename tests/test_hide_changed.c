@@ -165,3 +165,79 @@ HIDING_PLACE(a_region_beside_one_that_was_unmapped)
 	hide_clear((char *)other + page_size());
 	assert_gone();
 }
+
+/* ------------------------------------------------------------------ one of very many */
+
+#define MANY 5000
+#define ROUNDS_OF_A_TURN 9
+
+static void *volatile many[MANY];
+
+static NOINLINE void hold_many(void)
+{
+	memfd = memfd_create("hiding", 0);
+	assert_int_equal(ftruncate(memfd, (off_t)(MANY * page_size())), 0);
+	for (size_t i = 0; i < MANY; i++) {
+		many[i] = foster_mmap(NULL, page_size(), RW, MAP_SHARED, memfd,
+				      (off_t)(i * page_size()));
+		assert_ptr_not_equal(many[i], MAP_FAILED);
+		*(volatile char *)many[i] = 0;
+	}
+}
+
+/* Each was seen; not each is looked at in each round. */
+HIDING_PLACE(one_of_very_many_regions)
+{
+	hold_many();
+	hide_collect();
+	hide_put(many[MANY / 2]);
+	hide_unpin();
+	for (int i = 0; i < ROUNDS_OF_A_TURN; i++)
+		hide_collect();
+	assert_true(hide_kept());
+	hide_clear(many[MANY / 2]);
+	assert_gone();
+}
+
+/* Its page was given back after it was seen. */
+HIDING_PLACE(one_of_very_many_regions_that_was_given_back)
+{
+	hold_many();
+	hide_collect();
+	hide_put(many[MANY / 2]);
+	assert_int_equal(madvise(many[MANY / 2], page_size(), MADV_DONTNEED), 0);
+	hide_unpin();
+	assert_true(hide_kept());
+	hide_clear(many[MANY / 2]);
+	assert_gone();
+}
+
+HIDING_PLACE(one_of_very_many_regions_that_was_forbidden)
+{
+	hold_many();
+	hide_collect();
+	hide_put(many[MANY / 2]);
+	assert_int_equal(mprotect(many[MANY / 2], page_size(), PROT_NONE), 0);
+	hide_unpin();
+	assert_true(hide_kept());
+	assert_int_equal(mprotect(many[MANY / 2], page_size(), RW), 0);
+	hide_clear(many[MANY / 2]);
+	assert_gone();
+}
+
+/* A page is made there, of memory that was never touched. */
+HIDING_PLACE(shared_memory_that_was_laid_over_one_of_very_many_regions)
+{
+	const int fd = pattern_memfd(2 * page_size(), 0);
+
+	hold_many();
+	hide_collect();
+	put_into_file(fd);
+	assert_ptr_equal(mmap(many[MANY / 2], page_size(), RW, MAP_SHARED | MAP_FIXED, fd,
+			      (off_t)page_size()),
+			 many[MANY / 2]);
+	hide_unpin();
+	assert_true(hide_kept());
+	clear_file(fd);
+	assert_gone();
+}

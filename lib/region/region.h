@@ -49,6 +49,7 @@ struct region {
 	_Atomic uint32_t touched;  /* the collector's cycle when a caller last had a pointer; grows */
 	_Atomic uint64_t spared_until; /* clock_ns(); written by the reaper only */
 	_Atomic size_t revoked;	   /* bytes of pages; guarded by the region lock */
+	_Atomic bool seen; /* a round's last look showed all its pages; written in rounds only */
 	_Atomic uint8_t survived;  /* rounds that kept it, up to a limit; as spared_until */
 	_Atomic bool closed;	   /* has been REVOKED as a whole; guarded by the region lock */
 	/* of the range: fixed from LIFE_FREE to LIFE_FREE */

@@ -25,6 +25,7 @@ static _Atomic unsigned int way = FOSTER_SWEEP_DEFAULT;
 
 /* The reaper's own. */
 static unsigned int swapped_out; /* rounds in a row */
+static uint32_t rounds_begun;
 
 void round_set_way(unsigned int chosen)
 {
@@ -76,6 +77,8 @@ static bool is_swept(const struct region *r)
 
 /* ------------------------------------------------------------------ what need not be listed */
 
+#define SEEN_ROUNDS 8u	   /* in so many each region is looked at */
+#define SEEN_TOGETHER 256u /* numbers */
 #define ALONE_MOST ((size_t)8 << 10) /* bytes of a private region that is left to the pause */
 
 static size_t count_gaps(void)
@@ -154,12 +157,25 @@ static bool is_gap(uint32_t number, struct gap *gap)
 	return state == LIFE_POOLED || has_pages_of_ours(r, gap);
 }
 
+/* By turns; those that lie together have their turn together. */
+static bool has_its_turn(uint32_t number)
+{
+	return (number / SEEN_TOGETHER + rounds_begun) % SEEN_ROUNDS == 0;
+}
+
 static bool next_gap(uint32_t *at, struct gap *gap)
 {
 	while (++*at < region_numbers_end())
-		if (is_gap(*at, gap))
+		if (is_gap(*at, gap)) {
+			gap->seen = GET(region_at(*at)->seen) && !has_its_turn(*at);
 			return true;
+		}
 	return false;
+}
+
+static void saw_gap(const struct gap *gap, bool whole)
+{
+	atomic_store_explicit(&region_at(gap->number)->seen, whole, memory_order_relaxed);
 }
 
 static bool is_gap_still(const struct gap *gap)
@@ -174,6 +190,7 @@ static const struct gaps_owner gaps = {
 	.count = count_gaps,
 	.next = next_gap,
 	.vouch = vouch,
+	.saw = saw_gap,
 	.is_still = is_gap_still,
 };
 
@@ -377,6 +394,7 @@ static int run_round(void)
 	bool again;
 	int err;
 
+	rounds_begun++;
 	/* Else the reaper settles it, after the round. */
 	if (!round_trusts_sign())
 		empty_queue();

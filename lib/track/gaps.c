@@ -64,6 +64,7 @@ void gaps_find(struct gaps *g, const struct gaps_owner *owner, struct scratch *s
 
 		fo_assert(gap->start <= gap->from && gap->from <= gap->to && gap->to <= gap->end);
 		gap->held = gap->to - gap->from;
+		g->with_pages += gap->held != 0;
 	}
 	fo_assert(g->count <= room);
 	sort(g, spare);
@@ -129,29 +130,36 @@ static bool has_pages(const struct gap *gap)
 	return gap->from < gap->to && !gap->early;
 }
 
-/* The last gap with pages of those that one walk goes over, from the i-th on. */
+static bool is_looked_at(const struct gaps *g, const struct gap *gap)
+{
+	return has_pages(gap) && !(gap->seen && g->with_pages >= GAPS_MANY);
+}
+
+/* The last of those to be looked at that one walk goes over, from the i-th on. */
 static size_t end_of_row(const struct gaps *g, size_t i)
 {
 	size_t last = i;
 
 	for (size_t n = i + 1;
 	     n < g->count && g->gap[n].start - g->gap[last].end <= ROW_FAR; n++)
-		if (has_pages(&g->gap[n]))
+		if (is_looked_at(g, &g->gap[n]))
 			last = n;
 	return last;
 }
 
 /* One walk, which costs the kernel as much for each mapping, and a call as much as two mappings. */
-static void look_along(struct gap *first, struct gap *last)
+static void look_along(const struct gaps *g, struct gap *first, struct gap *last)
 {
 	struct row row = { first, last + 1 };
 
 	for (struct gap *gap = first; gap <= last; gap++)
 		gap->held = 0;
-	if (!pages_held(first->start, last->end, on_held, &row, 0))
-		return;
+	if (pages_held(first->start, last->end, on_held, &row, 0))
+		for (struct gap *gap = first; gap <= last; gap++)
+			gap->held = GAP_STRANGE;
 	for (struct gap *gap = first; gap <= last; gap++)
-		gap->held = GAP_STRANGE;
+		if (has_pages(gap))
+			g->owner->saw(gap, gap_is_read(gap));
 }
 
 void gaps_look(struct gaps *g)
@@ -159,10 +167,10 @@ void gaps_look(struct gaps *g)
 	for (size_t i = 0; i < g->count; i++) {
 		size_t last;
 
-		if (!has_pages(&g->gap[i]))
+		if (!is_looked_at(g, &g->gap[i]))
 			continue;
 		last = end_of_row(g, i);
-		look_along(&g->gap[i], &g->gap[last]);
+		look_along(g, &g->gap[i], &g->gap[last]);
 		i = last;
 	}
 	for (size_t i = 0; i < g->count; i++)

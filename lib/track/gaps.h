@@ -30,6 +30,7 @@ struct gap {
 	size_t held; /* bytes of pages that are there, of [from, to); GAP_STRANGE: or elsewhere */
 	uint32_t number;
 	bool early; /* only until the pause: then the kernel is asked about it after all */
+	bool seen;  /* not long ago all pages were there, as the owner knows by saw() */
 };
 #define GAP_STRANGE SIZE_MAX
 
@@ -40,14 +41,19 @@ struct gaps_owner {
 	bool (*next)(uint32_t *at, struct gap *gap);
 	/* For shared memory of its own: see os/layout.h. */
 	layout_vouch_fn *vouch;
+	/* A look has shown whether it is as it should be.  Context as below. */
+	void (*saw)(const struct gap *gap, bool whole);
 	/* Is it still that gap?  Any context, no lock: asked with every thread stopped. */
 	bool (*is_still)(const struct gap *gap);
 };
+
+#define GAPS_MANY 4096u
 
 struct gaps {
 	const struct gaps_owner *owner;
 	struct gap *gap; /* sorted */
 	size_t count;
+	size_t with_pages;
 	struct layout_gap *merged;
 	size_t merged_count;
 };
@@ -65,6 +71,10 @@ void gaps_merge(struct gaps *g) _nonnull_all_;
  * In the pause, before gaps_merge(): asks the kernel which pages are there, of many gaps at once.  A gap
  * with pages stays one if all of them are, and nothing beside them: then to read them is to read all
  * that it holds, whatever is mapped there by now.
+ *
+ * Where there are GAPS_MANY it passes over those that were seen.  What was done to these since is not
+ * missed, for reading finds what is there; it may only touch what need not have been: a page that was
+ * given back becomes memory once, or is fetched from where it was put.
  */
 void gaps_look(struct gaps *g) _nonnull_all_;
 

@@ -324,7 +324,7 @@ static int run(struct sweep *s)
 		err = collect_with(s, &c);
 	end = companion_wait(&c, err ? clock_ns() + PAUSE_STOP_NS : clock_ns() + 2 * ALL_NS);
 	/* While the gaps are known; where they are few, the answer need not wait for it. */
-	if (s->way == SWEEP_TRACKED && s->gaps.merged_count >= GAPS_AROUND)
+	if (s->way == SWEEP_TRACKED && s->gaps.count >= GAPS_AROUND)
 		tracking_end_around(s->tracking, s->gaps.merged, s->gaps.merged_count);
 	if (!err)
 		err = end;
