@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -390,4 +391,23 @@ uint64_t vm_resident(void)
 	for (at += *at == ' '; *at >= '0' && *at <= '9'; at++)
 		pages = pages * 10 + (uint64_t)(*at - '0');
 	return n > 0 ? pages * vm_page_size() : UINT64_MAX;
+}
+
+dev_t vm_memory_device(void)
+{
+	static _Atomic dev_t device;
+	struct stat st;
+	dev_t known = atomic_load_explicit(&device, memory_order_relaxed);
+	int fd;
+
+	if (known)
+		return known;
+	fd = memfd_create("foster-probe", MFD_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	if (!fstat(fd, &st))
+		known = st.st_dev;
+	close(fd);
+	atomic_store_explicit(&device, known, memory_order_relaxed);
+	return known;
 }

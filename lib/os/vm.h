@@ -113,6 +113,12 @@ int vm_unmap(uintptr_t addr, size_t len) _must_check_;
 /* Bytes of memory that the process has, files included; UINT64_MAX where the kernel does not tell. */
 uint64_t vm_resident(void);
 
+/*
+ * The device of files that are memory and have no name: memfds, shared anonymous memory.  0: not to be
+ * had.  Any thread.
+ */
+dev_t vm_memory_device(void) _must_check_;
+
 /* Advice of madvise(2). */
 int vm_advise(uintptr_t addr, size_t len, int advice) _must_check_;
 

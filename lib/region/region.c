@@ -256,7 +256,7 @@ void region_born(uint32_t number, const struct region_facts *facts)
 	SET(r->len, facts->len);
 	SET(r->source, facts->source);
 	SET(r->prot, facts->prot);
-	SET(r->shared, facts->shared);
+	SET(r->backing, (uint8_t)facts->backing);
 	SET(r->unseen, facts->unseen);
 	SET(r->survives, facts->survives);
 	SET(r->whole, facts->whole);

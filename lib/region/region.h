@@ -18,13 +18,21 @@
 #include "region/identity.h"
 #include "region/life.h"
 
+/* What is behind its pages, and whether that is ordinary memory whoever reads it. */
+enum region_backing {
+	BACKING_OTHER,	   /* a device, an object of the kernel, a private mapping of a file */
+	BACKING_ANONYMOUS, /* private, of no file */
+	BACKING_FILE,	   /* shared, a regular file */
+	BACKING_MEMORY,	   /* shared, of no file or of one that has no name */
+};
+
 /* What the maker tells of a region. */
 struct region_facts {
 	size_t delta; /* from the range's base to the user's first byte */
 	size_t len;   /* the user's bytes; delta + len is at most the span */
 	unsigned int source;
 	int prot;
-	bool shared; /* MAP_SHARED */
+	enum region_backing backing;
 	struct identity identity;
 	bool unseen; /* the collector does not know the thread that gets the pointer */
 	bool survives; /* the truncation of its file (guard/survive.h) */
@@ -62,7 +70,7 @@ struct region {
 	_Atomic uint64_t id;
 	_Atomic unsigned int source;
 	_Atomic int prot;
-	_Atomic bool shared;
+	_Atomic uint8_t backing; /* enum region_backing */
 	_Atomic bool unseen;
 	_Atomic bool survives;
 	_Atomic bool whole;

@@ -83,7 +83,10 @@ static bool is_swept(const struct region *r)
 
 static size_t count_gaps(void)
 {
-	return stats_get(pool_ranges) + stats_get(regions) - stats_get(in_place) + 1;
+	size_t regions = stats_get(regions), in_place = stats_get(in_place);
+
+	/* The two change one after the other. */
+	return stats_get(pool_ranges) + (regions > in_place ? regions - in_place : 0) + 1;
 }
 
 /* What foster has mapped itself; of BPF maps some are arenas, and adopted memory may be anything. */
@@ -124,10 +127,10 @@ static bool has_pages_of_ours(const struct region *r, struct gap *gap)
 	enum layout_vouched vouched = vouch_for(r);
 	struct region_pages pages = region_pages(r);
 
-	if (vouched == LAYOUT_NOT_VOUCHED || GET(r->revoked))
+	if (vouched == LAYOUT_NOT_VOUCHED || GET(r->backing) == BACKING_OTHER || GET(r->revoked))
 		return false;
-	if (!GET(r->shared) && (GET(r->source) != FOSTER_SOURCE_ANON ||
-				pages.end - pages.start > ALONE_MOST))
+	gap->anonymous = GET(r->backing) == BACKING_ANONYMOUS;
+	if (gap->anonymous && pages.end - pages.start > ALONE_MOST)
 		return false;
 	gap->from = pages.start;
 	gap->to = pages.end;
@@ -163,11 +166,19 @@ static bool has_its_turn(uint32_t number)
 	return (number / SEEN_TOGETHER + rounds_begun) % SEEN_ROUNDS == 0;
 }
 
+/* Of a file, a page that is there no more would have to be fetched. */
+static bool was_seen(uint32_t number)
+{
+	const struct region *r = region_at(number);
+
+	return GET(r->seen) && GET(r->backing) != BACKING_FILE && !has_its_turn(number);
+}
+
 static bool next_gap(uint32_t *at, struct gap *gap)
 {
 	while (++*at < region_numbers_end())
 		if (is_gap(*at, gap)) {
-			gap->seen = GET(region_at(*at)->seen) && !has_its_turn(*at);
+			gap->seen = was_seen(*at);
 			return true;
 		}
 	return false;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "base/check.h"
 #include "base/sync.h"
@@ -190,13 +191,25 @@ static int advise(const struct mapping_request *rq, uint32_t number,
 	return err;
 }
 
+static enum region_backing backing_of(const struct vm_what *what)
+{
+	struct stat st;
+
+	if (what->flags & MAP_ANONYMOUS)
+		return what->flags & MAP_SHARED ? BACKING_MEMORY : BACKING_ANONYMOUS;
+	if (!(what->flags & MAP_SHARED) || fstat(what->fd, &st) ||
+	    !S_ISREG(st.st_mode))
+		return BACKING_OTHER;
+	return st.st_dev == vm_memory_device() ? BACKING_MEMORY : BACKING_FILE;
+}
+
 int mapping_new(const struct mapping_request *rq, void **ret)
 {
 	struct region_facts facts = {
 		.len = rq->len,
 		.source = rq->source,
 		.prot = rq->what.prot,
-		.shared = !(rq->what.flags & MAP_PRIVATE),
+		.backing = backing_of(&rq->what),
 		.survives = rq->survives,
 		.on_damage = rq->on_damage,
 		.damage_arg = rq->damage_arg,

@@ -102,7 +102,8 @@ static void count_held(struct gap *gap, const struct pages_run *run)
 	uintptr_t end = run->end < gap->end ? run->end : gap->end;
 
 	fo_assert(start < end);
-	if (run->swapped || start < gap->from || end > gap->to)
+	if (run->swapped || run->anonymous != gap->anonymous || start < gap->from ||
+	    end > gap->to)
 		gap->held = GAP_STRANGE;
 	else if (gap->held != GAP_STRANGE)
 		gap->held += end - start;

@@ -29,6 +29,7 @@ struct gap {
 	uintptr_t to;
 	size_t held; /* bytes of pages that are there, of [from, to); GAP_STRANGE: or elsewhere */
 	uint32_t number;
+	bool anonymous; /* of its pages: private memory, of no file */
 	bool early; /* only until the pause: then the kernel is asked about it after all */
 	bool seen;  /* not long ago all pages were there, as the owner knows by saw() */
 };
