@@ -8,6 +8,13 @@ void skip_without_bpf(int error, const char *what)
 		test_skip("BPF is not permitted here: %s: %s", what, strerror(-error));
 }
 
+void assert_given(const void *p)
+{
+	if (!p)
+		test_say("%s", foster_bpf_strerror());
+	assert_non_null(p);
+}
+
 void *loaded_or_skipped(void *skeleton)
 {
 	if (!skeleton)

@@ -13,6 +13,9 @@
 /* A test that cannot go on without BPF is skipped with the kernel's answer. */
 void skip_without_bpf(int error, const char *what);
 
+/* What a call of foster returned: NULL fails the test, with the reason. */
+void assert_given(const void *p);
+
 /* A skeleton, opened and loaded, without what libbpf would print: LOADED(counter_bpf). */
 #define LOADED(skeleton)          \
 	((libbpf_set_print(NULL), \

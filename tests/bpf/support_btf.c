@@ -83,9 +83,7 @@ struct foster_datasec *draft_datasec(struct draft *draft, const char *section,
 	int fd = draft_section(draft, section, bytes, flags);
 	struct foster_datasec *ds = foster_datasec(fd);
 
-	if (!ds)
-		test_say("no datasec: %s", foster_bpf_strerror());
-	assert_non_null(ds);
+	assert_given(ds);
 	assert_int_equal(close(fd), 0);
 	return ds;
 }

@@ -26,9 +26,7 @@ static void *mapped(int fd, void *addr)
 {
 	void *p = foster_arena_at(fd, addr);
 
-	if (!p)
-		test_say("%s", foster_bpf_strerror());
-	assert_non_null(p);
+	assert_given(p);
 	return p;
 }
 

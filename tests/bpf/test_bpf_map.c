@@ -84,38 +84,30 @@ TEST(values_begin_at_multiples_of_eight_bytes)
 	assert_int_equal(info.len, 4 * page_size());
 }
 
-TEST(the_last_byte_of_a_value_of_whole_pages_is_there)
+static void assert_last_byte_is_there(size_t bytes, size_t mapped)
 {
-	const size_t len = 3 * page_size();
-	int fd = array_map((__u32)len, 1, 0);
-	char *p = foster_bpf_map(fd), *copy = malloc(len);
+	int fd = array_map((__u32)bytes, 1, 0);
+	char *p = foster_bpf_map(fd), *copy = malloc(bytes);
 	struct foster_info info = FOSTER_INFO_INIT;
 
 	assert_non_null(p);
 	assert_non_null(copy);
-	p[len - 1] = 'z';
+	p[bytes - 1] = 'z';
 	kernel_gets(fd, 0, copy);
-	assert_int_equal(copy[len - 1], 'z');
+	assert_int_equal(copy[bytes - 1], 'z');
 	assert_int_equal(foster_info(p, &info), 0);
-	assert_int_equal(info.len, len);
+	assert_int_equal(info.len, mapped);
 	free(copy);
+}
+
+TEST(the_last_byte_of_a_value_of_whole_pages_is_there)
+{
+	assert_last_byte_is_there(3 * page_size(), 3 * page_size());
 }
 
 TEST(a_value_one_byte_longer_than_a_page_has_two_pages)
 {
-	const size_t len = page_size() + 1;
-	int fd = array_map((__u32)len, 1, 0);
-	char *p = foster_bpf_map(fd), *copy = malloc(len);
-	struct foster_info info = FOSTER_INFO_INIT;
-
-	assert_non_null(p);
-	assert_non_null(copy);
-	p[len - 1] = 'z';
-	kernel_gets(fd, 0, copy);
-	assert_int_equal(copy[len - 1], 'z');
-	assert_int_equal(foster_info(p, &info), 0);
-	assert_int_equal(info.len, 2 * page_size());
-	free(copy);
+	assert_last_byte_is_there(page_size() + 1, 2 * page_size());
 }
 
 TEST(each_page_of_a_long_map_is_its_own)

@@ -122,9 +122,7 @@ static struct foster_datasec *datasec(int arena)
 {
 	struct foster_datasec *ds = foster_datasec(arena);
 
-	if (!ds)
-		test_say("%s", foster_bpf_strerror());
-	assert_non_null(ds);
+	assert_given(ds);
 	return ds;
 }
 
@@ -324,9 +322,7 @@ static struct foster_datasec *shelf_of(const struct bpf_object *object)
 {
 	struct foster_datasec *ds = foster_datasec_of(arena_of(object));
 
-	if (!ds)
-		test_say("%s", foster_bpf_strerror());
-	assert_non_null(ds);
+	assert_given(ds);
 	return ds;
 }
 

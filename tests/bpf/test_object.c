@@ -97,9 +97,7 @@ static const struct list_node *take_arena(const struct list_bpf *skel)
 {
 	void *arena = foster_arena(skel->maps.arena);
 
-	if (!arena)
-		test_say("%s", foster_bpf_strerror());
-	assert_non_null(arena);
+	assert_given(arena);
 	run_syscall(skel->progs.build);
 	return skel->bss->first;
 }

@@ -31,9 +31,7 @@ static const void *map_ring(const struct events_bpf *skel)
 {
 	const void *ring = foster_bpf_map(ring_fd(skel));
 
-	if (!ring)
-		test_say("%s", foster_bpf_strerror());
-	assert_non_null(ring);
+	assert_given(ring);
 	return ring;
 }
 

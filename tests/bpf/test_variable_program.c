@@ -25,9 +25,7 @@ static struct foster_datasec *section_of(const struct bpf_map *map)
 {
 	struct foster_datasec *ds = foster_datasec_of(map);
 
-	if (!ds)
-		test_say("no datasec: %s", foster_bpf_strerror());
-	assert_non_null(ds);
+	assert_given(ds);
 	return ds;
 }
 
