@@ -50,7 +50,8 @@ typedef void test_body(void **state);
 struct test {
 	const char *name;
 	test_body *body;
-	unsigned int seconds; /* after which it is killed and has failed */
+	/* After which it is killed and has failed; more on a busy machine. */
+	unsigned int seconds;
 };
 
 void test_register(const char *name, test_body *body, unsigned int seconds);
