@@ -530,7 +530,7 @@ TEST(random_changes_of_bytes_at_both_ends_of_all_addresses_agree_with_a_model)
 static _Atomic bool stop;
 static _Atomic uint64_t wrong, looked;
 
-/* Changes the registry for a while, as two threads look. */
+/* Changes the registry for a while, as two threads look, however late they get to run. */
 static void change_while_read(void (*change)(uint32_t *), void *(*look)(void *))
 {
 	const uint64_t end = now_ms() + 800;
@@ -539,13 +539,12 @@ static void change_while_read(void (*change)(uint32_t *), void *(*look)(void *))
 
 	for (size_t i = 0; i < COUNT_OF(thread); i++)
 		thread[i] = thread_begin(look, NULL);
-	while (now_ms() < end)
+	while (now_ms() < end || looked <= 1000)
 		change(&seed);
 	atomic_store(&stop, true);
 	for (size_t i = 0; i < COUNT_OF(thread); i++)
 		thread_end(thread[i]);
 	assert_int_equal(wrong, 0);
-	assert_true(looked > 1000);
 }
 
 /* Even pages never change, and are found whatever happens around them. */

@@ -91,7 +91,10 @@ static void look_twice(void *arg)
 
 	clocks->answer[0] = *clocks->private;
 	clocks->answer[2] = *clocks->shared;
-	thread_nap(50 * NS_PER_MS);
+	/* Until the writer has got to run, too. */
+	do {
+		thread_nap(50 * NS_PER_MS);
+	} while (*clocks->shared == clocks->answer[2]);
 	clocks->answer[1] = *clocks->private;
 	clocks->answer[3] = *clocks->shared;
 }
@@ -103,7 +106,8 @@ TEST(private_memory_is_as_it_was_while_the_process_writes_on)
 				 .answer = shared_page() };
 	pthread_t writer = thread_begin(write_on, &clocks);
 
-	sleep_ms(10);
+	while (!*clocks.shared)
+		sleep_ms(1);
 	assert_int_equal(run(look_twice, &clocks), 0);
 	clocks.end = true;
 	thread_end(writer);
