@@ -155,7 +155,7 @@ static void look_along(const struct gaps *g, struct gap *first, struct gap *last
 
 	for (struct gap *gap = first; gap <= last; gap++)
 		gap->held = 0;
-	if (pages_held(first->start, last->end, on_held, &row, 0))
+	if (pages_held(first->start, last->end, on_held, &row, PAGES_FILES))
 		for (struct gap *gap = first; gap <= last; gap++)
 			gap->held = GAP_STRANGE;
 	for (struct gap *gap = first; gap <= last; gap++)
