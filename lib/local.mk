@@ -8,10 +8,11 @@ core_pairs = \
 	lib/os/mapline.c lib/os/mapquery.c lib/os/maps.c lib/os/pagemap.c \
 	lib/os/pages.c lib/os/peek.c lib/os/procfile.c lib/os/resident.c \
 	lib/os/scratch.c lib/os/smaps.c lib/os/snapshot.c lib/os/stacks.c \
-	lib/os/stop.c lib/os/tasks.c lib/os/thread.c lib/os/tracking.c lib/os/vm.c \
+	lib/os/stop.c lib/os/swap.c lib/os/tasks.c lib/os/thread.c lib/os/tracking.c \
+	lib/os/vm.c \
 	lib/track/evidence.c lib/track/filter.c lib/track/gaps.c lib/track/look.c \
 	lib/track/overlay.c lib/track/pause.c lib/track/reader.c lib/track/scan.c \
-	lib/track/suspects.c lib/track/sweep.c lib/track/watched.c \
+	lib/track/suspects.c lib/track/swapped.c lib/track/sweep.c lib/track/watched.c \
 	lib/region/callback.c lib/region/collect.c lib/region/core.c \
 	lib/region/damage.c lib/region/doubt.c lib/region/identity.c \
 	lib/region/inherit.c lib/region/life.c lib/region/lock.c lib/region/pace.c \

@@ -292,6 +292,39 @@ HIDING_PLACE(shared_memory_that_is_not_mapped_in)
 	assert_gone();
 }
 
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT 21
+#endif
+
+#define PAGEOUT_MS 2000
+
+/* The kernel keeps a page that it has just written until it meets it once more. */
+static bool is_paged_out(void *page)
+{
+	unsigned char in = 1;
+
+	(void)*(volatile char *)page;
+	assert_int_equal(madvise(page, page_size(), MADV_PAGEOUT), 0);
+	assert_int_equal(mincore(page, page_size(), &in), 0);
+	return !(in & 1);
+}
+
+/* To the kernel's quick answers it is a hole. */
+HIDING_PLACE(shared_memory_on_a_disk)
+{
+	const size_t len = 4 * page_size();
+	char *p = map(len, MAP_SHARED | MAP_ANONYMOUS);
+
+	hide_put(p + page_size());
+	assert_true(hide_alone());
+	if (!wait_until(is_paged_out, p + page_size(), PAGEOUT_MS))
+		test_skip("nothing was swapped out: is there swap?");
+	hide_unpin();
+	assert_true(hide_kept());
+	hide_clear(p + page_size());
+	assert_gone();
+}
+
 HIDING_PLACE(shared_memory_made_read_only)
 {
 	char *p = map(4 * page_size(), MAP_SHARED | MAP_ANONYMOUS);

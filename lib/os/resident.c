@@ -22,13 +22,15 @@ static int end_run(struct walk *w)
 	return start ? w->fn(start, w->end, w->arg) : 0;
 }
 
-static int add_pages(struct walk *w, uintptr_t start, const unsigned char *in, size_t pages)
+static int add_pages(struct walk *w, uintptr_t start, const unsigned char *in, size_t pages,
+		     bool *missing)
 {
 	size_t page = vm_page_size();
 	int r = 0;
 
 	for (size_t i = 0; i < pages && r == 0; i++, start += page) {
 		if (!(in[i] & 1)) {
+			*missing = true;
 			r = end_run(w);
 			continue;
 		}
@@ -42,6 +44,7 @@ static int add_pages(struct walk *w, uintptr_t start, const unsigned char *in, s
 void resident_init(struct resident *r)
 {
 	r->start = r->end = hide(0);
+	r->missing = false;
 }
 
 /* From start on, for as much as there is room, up to end. */
@@ -71,7 +74,7 @@ int resident_each(struct resident *r, uintptr_t start, uintptr_t end, uintptr_t 
 		known = reveal(r->end) < end ? reveal(r->end) : end;
 		err = add_pages(&w, start,
 				r->in + (start - reveal(r->start)) / vm_page_size(),
-				(known - start) / vm_page_size());
+				(known - start) / vm_page_size(), &r->missing);
 		start = known;
 	}
 	return err ? err : end_run(&w);

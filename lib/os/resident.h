@@ -3,6 +3,7 @@
 #ifndef FOSTER_OS_RESIDENT_H
 #define FOSTER_OS_RESIDENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/attributes.h"
@@ -17,6 +18,7 @@ typedef int resident_fn(uintptr_t start, uintptr_t end, void *arg);
 struct resident {
 	hidden_addr start;
 	hidden_addr end;
+	bool missing; /* a page was not in memory: there is none, or it is on a disk */
 	unsigned char in[RESIDENT_PAGES];
 };
 

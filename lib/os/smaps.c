@@ -102,6 +102,20 @@ static bool take_flags(const char *line, size_t len, uint32_t *flags)
 	return true;
 }
 
+#define SWAP_FIELD "Swap:"
+#define SWAP_FIELD_LEN (sizeof(SWAP_FIELD) - 1)
+
+/* "Swap:                 12 kB": is it more than none? */
+static bool is_swapped(const char *line, size_t len)
+{
+	if (len < SWAP_FIELD_LEN || memcmp(line, SWAP_FIELD, SWAP_FIELD_LEN) != 0)
+		return false;
+	for (size_t i = SWAP_FIELD_LEN; i < len; i++)
+		if (line[i] >= '1' && line[i] <= '9')
+			return true;
+	return false;
+}
+
 /* Fields begin with capitals, mappings with a number. */
 static bool is_field(const char *line, size_t len)
 {
@@ -145,10 +159,12 @@ static int each_record(struct procfile *f, struct scratch *scratch, record_fn *f
 			record = record_of(&m);
 		} else if (take_flags(line, len, &flags)) {
 			told = true;
-			record.flags = flags;
+			record.flags |= flags;
 			r = fn(&record, arg);
 			if (r)
 				return r;
+		} else if (is_swapped(line, len)) {
+			record.flags = SMAPS_SWAPPED; /* the flags are last */
 		}
 	}
 	return r ? r : told ? 0 : -ENOSYS;
@@ -199,7 +215,8 @@ static int remember(const struct record *r, void *arg)
 
 	if (sizeof(**t) + ((*t)->count + 1) * sizeof(*r) > (*t)->bytes && !table_grow(t))
 		return -ENOMEM;
-	(*t)->record[(*t)->count++] = *r;
+	(*t)->record[(*t)->count] = *r;
+	(*t)->record[(*t)->count++].flags &= ~(uint32_t)SMAPS_SWAPPED;
 	return 0;
 }
 

@@ -29,6 +29,7 @@ enum smaps_flags {
 	SMAPS_HUGE = 1 << 6,	 /* MAP_HUGETLB */
 	SMAPS_UNCOPIED = 1 << 7, /* fork leaves it out, or empties it */
 	SMAPS_SHARED = 1 << 8,
+	SMAPS_SWAPPED = 1 << 9, /* some of it is on a disk; not remembered */
 };
 
 /* Opens the descriptor now, while the process may; best effort. */

@@ -14,6 +14,7 @@
 #include "os/stop.h"
 #include "os/thread.h"
 #include "os/vm.h"
+#include "track/swapped.h"
 
 #define RED_ZONE 128u		  /* that leaf functions use below the stack pointer */
 #define WALKED_OVER ((uintptr_t)64 << 10) /* bytes of a gap that is not worth a walk of its own */
@@ -266,6 +267,8 @@ static int read_memory(struct sweep *s)
 	s->reader.mapped_to = 0; /* it may be where a region begins */
 	if (!err && s->layout.around)
 		read_gaps(s);
+	if (!err)
+		err = swapped_look(s);
 	return err ? err : what_was_left_out(s);
 }
 

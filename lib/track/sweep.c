@@ -16,6 +16,7 @@
 #include "os/thread.h"
 #include "os/vm.h"
 #include "track/pause.h"
+#include "track/swapped.h"
 
 #define OWN_LEAST ((size_t)8 << 20) /* touched only as far as it is used */
 #define OWN_MOST ((size_t)128 << 20)
@@ -383,6 +384,7 @@ int sweep_decide(struct sweep *s, enum sweep_way way)
 	FOSTER_SYNC("sweep-begins");
 	if (!err)
 		err = run(s);
+	swapped_fetch(s);
 	FOSTER_SYNC("sweep-decided");
 	if (!err && s->way == SWEEP_SNAPSHOT) {
 		gc_locked(judge_late, s);

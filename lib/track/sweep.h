@@ -51,6 +51,7 @@ struct sweep {
 	struct suspects suspects;
 	struct evidence *evidence; /* in shared */
 	struct reader reader;
+	bool swapped; /* shared memory to be read is on a disk */
 	struct tracking *tracking;
 	struct watched watched;
 	struct layout layout;
