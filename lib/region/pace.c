@@ -98,7 +98,7 @@ static void compute_limits(void)
 	size_t regions =
 		at_least(opt_regions, less(stats_get(regions), regions_since) / 2);
 
-	regions = at_most(regions, at_least(room - room / 8, REGIONS_LEAST));
+	regions = at_most(regions, at_least(room - room / 32, REGIONS_LEAST));
 	atomic_store_explicit(&regions_limit, regions, memory_order_relaxed);
 	atomic_store_explicit(&bytes_limit,
 			      at_least((size_t)opt_mib << MIB_SHIFT,
