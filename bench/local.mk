@@ -11,23 +11,18 @@ EXTRA_PROGRAMS += $(bench_programs)
 CLEANFILES += $(bench_programs)
 
 bench_bench_churn_SOURCES = bench/bench_churn.c $(bench_common)
-bench_bench_churn_CPPFLAGS = $(AM_CPPFLAGS) $(GC_CFLAGS)
 bench_bench_churn_LDADD = $(bench_libs)
 bench_bench_load_SOURCES = bench/bench_load.c $(bench_common)
 bench_bench_load_LDADD = $(bench_libs)
 bench_bench_pause_SOURCES = bench/bench_pause.c $(bench_common)
-bench_bench_pause_CPPFLAGS = $(AM_CPPFLAGS) $(GC_CFLAGS)
 bench_bench_pause_LDADD = $(bench_libs)
 bench_bench_memory_SOURCES = bench/bench_memory.c $(bench_common)
-bench_bench_memory_CPPFLAGS = $(AM_CPPFLAGS) $(GC_CFLAGS)
 bench_bench_memory_LDADD = $(bench_libs)
 bench_bench_file_SOURCES = bench/bench_file.c $(bench_common)
 bench_bench_file_LDADD = $(bench_libs)
 bench_bench_sweep_SOURCES = bench/bench_sweep.c $(bench_common)
-bench_bench_sweep_CPPFLAGS = $(AM_CPPFLAGS) $(GC_CFLAGS)
 bench_bench_sweep_LDADD = $(bench_libs) -lpthread
 bench_bench_adopt_SOURCES = bench/bench_adopt.c $(bench_common)
-bench_bench_adopt_CPPFLAGS = $(AM_CPPFLAGS) $(GC_CFLAGS)
 bench_bench_adopt_LDADD = $(bench_libs)
 
 if HAVE_BPF
@@ -37,9 +32,7 @@ bench_programs += bench/bench_ring
 endif
 endif
 bench_bench_typed_SOURCES = bench/bench_typed.c $(bench_common)
-bench_bench_typed_CPPFLAGS = $(AM_CPPFLAGS) $(LIBBPF_CFLAGS)
 bench_bench_typed_LDADD = libfoster-bpf.la $(LIBBPF_LIBS) $(bench_libs)
 bench_bench_ring_SOURCES = bench/bench_ring.c $(bench_common)
-bench_bench_ring_CPPFLAGS = $(AM_CPPFLAGS) $(BPF_SKEL_CPPFLAGS) $(LIBBPF_CFLAGS)
 bench_bench_ring_LDADD = libfoster-bpf.la $(LIBBPF_LIBS) $(bench_libs)
-bench/bench_ring-bench_ring.$(OBJEXT): bpf/events.skel.h
+bench/bench_ring.$(OBJEXT): bpf/events.skel.h

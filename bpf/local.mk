@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # BPF programs: bpf/x.bpf.c becomes the object bpf/x.bpf.o and the skeleton bpf/x.skel.h
-# in the build folder.  Programs that include a skeleton or a header of bpf/ have
-# x_CPPFLAGS = $(AM_CPPFLAGS) $(BPF_SKEL_CPPFLAGS).
+# in the build folder.  A program that includes a skeleton says that its object depends on it.
 
 # Those that have a header, those that have none, and the headers that several have.
 bpf_with_header = bpf/counter bpf/events bpf/kinds bpf/list bpf/packets bpf/switches
