@@ -13,11 +13,10 @@ static bool is_to_be_read(const struct sweep *s, uintptr_t at)
 	return entry && (entry->kind == LAYOUT_SHARED || entry->kind == LAYOUT_UNKNOWN);
 }
 
-static int note(uintptr_t start, uintptr_t end, void *arg)
+static int note(uintptr_t start, _unused_ uintptr_t end, void *arg)
 {
 	struct sweep *s = arg;
 
-	(void)end;
 	if (is_to_be_read(s, start))
 		s->swapped = s->reader.swapped = true;
 	return 0;
