@@ -2,6 +2,7 @@
 #include "region/identity.h"
 
 #include <errno.h>
+#include <sys/sysmacros.h>
 
 #include "os/maps.h"
 #include "region/region.h"
@@ -14,6 +15,16 @@ struct identity identity_in(const struct maps_entry *entry, uintptr_t start)
 		.device = entry->device,
 		.inode = entry->inode,
 		.offset = entry->offset + (start - entry->start),
+	};
+}
+
+struct identity identity_of_file(uint64_t device, uint64_t inode, uint64_t offset)
+{
+	return (struct identity){
+		.known = true,
+		.device = (uint64_t)major(device) << 32 | minor(device),
+		.inode = inode,
+		.offset = offset,
 	};
 }
 

@@ -38,6 +38,9 @@ _Static_assert(sizeof(struct identity) == 4 * sizeof(uint64_t), "nothing between
 /* Of the mapping that begins at start. */
 struct identity identity_of(uintptr_t start);
 
+/* The same, where the file tells; as stat(2) has device and inode. */
+struct identity identity_of_file(uint64_t device, uint64_t inode, uint64_t offset);
+
 /* The same, of a mapping that start is in. */
 struct maps_entry;
 struct identity identity_in(const struct maps_entry *entry, uintptr_t start) _nonnull_all_;

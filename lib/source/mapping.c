@@ -191,16 +191,26 @@ static int advise(const struct mapping_request *rq, uint32_t number,
 	return err;
 }
 
-static enum region_backing backing_of(const struct vm_what *what)
+/*
+ * What is behind the mapping, and who it is if the descriptor tells: of the kernel's memory files the
+ * list of mappings shows what fstat(2) does; other file systems have device numbers of their own there.
+ */
+static enum region_backing backing_of(const struct vm_what *what, struct identity *identity)
 {
 	struct stat st;
 
-	if (what->flags & MAP_ANONYMOUS)
-		return what->flags & MAP_SHARED ? BACKING_MEMORY : BACKING_ANONYMOUS;
-	if (!(what->flags & MAP_SHARED) || fstat(what->fd, &st) ||
-	    !S_ISREG(st.st_mode))
+	if (what->flags & MAP_ANONYMOUS) {
+		if (what->flags & MAP_SHARED)
+			return BACKING_MEMORY; /* a file of its own, even if the user named none */
+		*identity = IDENTITY_ANONYMOUS;
+		return BACKING_ANONYMOUS;
+	}
+	if (!(what->flags & MAP_SHARED) || fstat(what->fd, &st) || !S_ISREG(st.st_mode))
 		return BACKING_OTHER;
-	return st.st_dev == vm_memory_device() ? BACKING_MEMORY : BACKING_FILE;
+	if (st.st_dev != vm_memory_device())
+		return BACKING_FILE;
+	*identity = identity_of_file(st.st_dev, st.st_ino, (uint64_t)what->off);
+	return BACKING_MEMORY;
 }
 
 int mapping_new(const struct mapping_request *rq, void **ret)
@@ -209,7 +219,6 @@ int mapping_new(const struct mapping_request *rq, void **ret)
 		.len = rq->len,
 		.source = rq->source,
 		.prot = rq->what.prot,
-		.backing = backing_of(&rq->what),
 		.survives = rq->survives,
 		.on_damage = rq->on_damage,
 		.damage_arg = rq->damage_arg,
@@ -237,10 +246,8 @@ int mapping_new(const struct mapping_request *rq, void **ret)
 	facts.unseen = !plan.known && round_trusts_sign();
 	facts.delta = shift_of(&plan, base) + rq->delta;
 	user = base + facts.delta;
-	/* Shared memory has a file of its own even if the user named none. */
-	if ((rq->what.flags & MAP_ANONYMOUS) && (rq->what.flags & MAP_PRIVATE))
-		facts.identity = IDENTITY_ANONYMOUS;
-	else
+	facts.backing = backing_of(&rq->what, &facts.identity);
+	if (!facts.identity.known)
 		facts.identity = identity_of(base + shift_of(&plan, base));
 	err = advise(rq, number, &facts);
 	if (err)
