@@ -64,6 +64,7 @@ test_programs = \
 	tests/test_marking \
 	tests/test_moving \
 	tests/test_munmap \
+	tests/test_pace \
 	tests/test_pin \
 	tests/test_reentry \
 	tests/test_stats \

@@ -142,12 +142,12 @@ static bool settle_doubted(void)
 /* When a collection may be tried again; written by the reaper. */
 static _Atomic uint64_t refused_until;
 
-static int collect_unless_refused(bool all, bool signs)
+static int collect_unless_refused(enum round_why why)
 {
 	int err;
 
 	thread_wipe_stack();
-	err = gc_disabled() ? -EBUSY : round_run(all, signs);
+	err = gc_disabled() ? -EBUSY : round_run(why);
 	if (err != -EBUSY)
 		stats_add(asked, 1);
 	if (!err)
@@ -161,7 +161,7 @@ static int collect_unless_refused(bool all, bool signs)
  * One collection and its consequences; how many regions were released, or a negative
  * errno.
  */
-static int64_t collect_once(bool all, bool signs)
+static int64_t collect_once(enum round_why why)
 {
 	uint64_t before = stats_get(released);
 	uint64_t start = clock_ns();
@@ -169,11 +169,11 @@ static int64_t collect_once(bool all, bool signs)
 	int err;
 
 	pace_collects();
-	err = collect_unless_refused(all, signs);
+	err = collect_unless_refused(why);
 	(void)settle_doubted();
 	(void)vm_spare_mappings();
 	/* Who asked is to have the answer first; what nobody asked for is paid for as a whole. */
-	if (!all)
+	if (why != ROUND_ASKED)
 		sweep_rest();
 	released = stats_get(released) - before;
 	pace_collected(clock_ns() - start, !err, released != 0);
@@ -192,7 +192,7 @@ static int collect_all(void)
 	unsigned int in_vain = 0, undecided = 0;
 
 	for (int i = 0; i < ROUNDS_AT_MOST && in_vain < enough; i++) {
-		int64_t released = collect_once(true, false);
+		int64_t released = collect_once(ROUND_ASKED);
 
 		if (released >= 0)
 			in_vain = released ? 0 : in_vain + 1;
@@ -229,7 +229,7 @@ static void idle(void)
 	uint64_t reused = stats_get(reused);
 
 	stats_add(idle, 1);
-	(void)collect_once(false, false);
+	(void)collect_once(ROUND_IDLE);
 	if (reused == reused_before)
 		empty_pool(stats_get(pool_ranges) / 2);
 	reused_before = reused;
@@ -242,9 +242,9 @@ static bool collect_if_due(void)
 	if (gc_disabled() || clock_ns() < refused_until)
 		return false;
 	if (pace_due())
-		(void)collect_once(false, false);
+		(void)collect_once(ROUND_DUE);
 	else if (doubt_any() && pace_round())
-		(void)collect_once(false, true);
+		(void)collect_once(ROUND_DOUBTS);
 	else if (pace_idle())
 		idle();
 	else
@@ -484,7 +484,7 @@ static int collect_here_or_there(void)
 
 	if (!is_me)
 		return reaper_collect(UINT64_MAX);
-	released = collect_once(true, false);
+	released = collect_once(ROUND_ASKED);
 	return released < 0 ? (int)released : 0;
 }
 

@@ -55,7 +55,7 @@
  *   FREE       NEWBORN    place_enter()      in place
  *   NEWBORN    FREE       place_leave()      in place: nothing came of it
  *   LIVE       DOUBTED    region_sign()      no pointer seen, no pin, no hold
- *   LIVE       DOUBTED    region_suspect()   in place: a round begins, no pin, no hold
+ *   LIVE       DOUBTED    region_suspect()   in place, or new: a round begins, no pin, no hold
  *   LIVE       DOUBTED    region_doubt()     its maker failed after its birth
  *   DOUBTED    LIVE       region_change()    a caller has a pointer
  *                         region_hold_number()    foster_for_each() shows it

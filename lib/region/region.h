@@ -274,7 +274,7 @@ bool region_settle(uint32_t number);
 
 /*
  * For a round of the sweep (region/round.c), on the reaper.
- *   suspect   LIVE or REVOKED, tracked in place, to DOUBTED or FADING; false: pinned or held
+ *   suspect   LIVE or REVOKED to DOUBTED or FADING; false: pinned or held
  *   condemn   DOUBTED or FADING to RELEASING: at the end of marking of that cycle nothing pointed to
  *             it.  False: it was revived, touched since, or the collector saw a pointer.
  *   acquit    DOUBTED or FADING to LIVE or REVOKED

@@ -26,6 +26,8 @@ static _Atomic unsigned int way = FOSTER_SWEEP_DEFAULT;
 /* The reaper's own. */
 static unsigned int swapped_out; /* rounds in a row */
 static uint32_t rounds_begun;
+static bool signs_follow; /* the collection that decides gives them, to what is new */
+static uint32_t newest;	  /* collection, when the round began */
 
 void round_set_way(unsigned int chosen)
 {
@@ -230,6 +232,15 @@ static void empty_queue(void)
 	}
 }
 
+/*
+ * Does a round begin its doubt, rather than a sign?  Of what was made or touched since the last marking
+ * there can be none yet; what was marked then is not worth a look before there is one.
+ */
+static bool is_put_in_doubt(const struct region *r)
+{
+	return GET(r->in_place) || (signs_follow && GET(r->touched) == newest);
+}
+
 /* Is it in doubt, or can it be put there now? */
 static bool is_suspect(uint32_t number)
 {
@@ -240,7 +251,7 @@ static bool is_suspect(uint32_t number)
 	/* Doubted anew since the queue was emptied: the next round's. */
 	if (life_get(&r->life) & LIFE_QUEUED)
 		return false;
-	if (GET(r->in_place) && !is_doubted(number))
+	if (is_put_in_doubt(r) && !is_doubted(number))
 		return !region_is_spared(r) && region_suspect(number);
 	return is_doubted(number);
 }
@@ -251,7 +262,7 @@ static uint32_t count_candidates(void)
 	uint32_t n = 0;
 
 	for (uint32_t number = 1; number < region_numbers_end(); number++)
-		n += GET(region_at(number)->in_place) || is_doubted(number);
+		n += is_put_in_doubt(region_at(number)) || is_doubted(number);
 	return n;
 }
 
@@ -397,6 +408,8 @@ void round_drop_doubts(void)
 			region_acquit(number);
 }
 
+#define NOTHING_TO_DECIDE 1
+
 static int run_round(void)
 {
 	/* Static: it names the scratch that holds addresses, and is no evidence itself. */
@@ -406,12 +419,13 @@ static int run_round(void)
 	int err;
 
 	rounds_begun++;
+	newest = gc_cycles();
 	/* Else the reaper settles it, after the round. */
 	if (!round_trusts_sign())
 		empty_queue();
 	candidates = count_candidates();
 	if (!candidates)
-		return 0;
+		return NOTHING_TO_DECIDE;
 	do {
 		err = sweep_begin(&sweep, 2 * candidates, owner_of, &gaps);
 		if (err) {
@@ -420,7 +434,7 @@ static int run_round(void)
 		}
 		add_suspects(&sweep, end);
 		sweep.reader.fault_in = swapped_out >= SWAPPED_OUT_MOST;
-		err = sweep.suspects.count ? sweep_decide(&sweep, sweep_way()) : 0;
+		err = sweep.suspects.count ? sweep_decide(&sweep, sweep_way()) : NOTHING_TO_DECIDE;
 		again = err == -ENOMEM && sweep_grow();
 		if (!again && sweep.suspects.count)
 			err = conclude(&sweep, err);
@@ -434,15 +448,28 @@ static bool is_anything_tracked(void)
 	return stats_get(regions) + stats_get(revoked) > stats_get(in_place);
 }
 
-int round_run(bool all, bool signs)
+/* Is a collection needed first, for signs that are not there yet? */
+static bool wants_signs(enum round_why why)
 {
-	int err;
+	if (why == ROUND_DOUBTS || signs_follow)
+		return false;
+	return why == ROUND_ASKED || is_anything_tracked();
+}
 
-	region_spare_none(all);
-	/* Signs that are not there yet; a collection of the host's may have given some. */
-	err = signs || !(all || is_anything_tracked()) ? 0 : gc_collect();
+int round_run(enum round_why why)
+{
+	int err = 0;
+
+	FOSTER_SYNC("round");
+	region_spare_none(why == ROUND_ASKED);
+	signs_follow = why == ROUND_DUE && !round_trusts_sign() && gc_signs_needed() == 1;
+	if (wants_signs(why))
+		err = gc_collect();
 	if (!err)
 		err = run_round();
+	/* What is not new is to have its signs. */
+	if (err == NOTHING_TO_DECIDE)
+		err = signs_follow && is_anything_tracked() ? gc_collect() : 0;
 	region_spare_none(false);
 	return err;
 }

@@ -17,13 +17,23 @@ void round_set_way(unsigned int way);
 /* Does the collector's sign alone decide over a region that it tracks? */
 bool round_trusts_sign(void);
 
+enum round_why {
+	ROUND_ASKED,  /* for, by foster_collect() or for want of room: no back-off counts */
+	ROUND_DUE,    /* so much has been made */
+	ROUND_DOUBTS, /* signs have come, with a collection of anybody's */
+	ROUND_IDLE,   /* nothing has happened for long */
+};
+
 /*
- * A collection for the collector's signs (not where signs are there already), and if anything is in doubt
- * then, another that decides over it (what a back-off spares left out, unless all); releases what nothing
- * points to.  0, or why not: -EBUSY: no collection; -EAGAIN and others
- * of sweep_decide(): a collection, but nothing was decided.
+ * Decides over what is in doubt, and releases what nothing points to: by a collection of its own at the
+ * end of whose marking the sweep looks.  What is tracked by the collector is in doubt by its sign, for
+ * which there is a collection before, unless signs are what the round is for, or it is due: then most
+ * regions are new, and so put in doubt themselves; what is older has a sign from this collection for the
+ * next round.
+ * 0, or why not: -EBUSY: no collection; -EAGAIN and others of sweep_decide(): a collection, but nothing
+ * was decided.
  */
-int round_run(bool all, bool signs) _must_check_;
+int round_run(enum round_why why) _must_check_;
 
 /* Takes back the doubts of which nothing will come now; for code that ends. */
 void round_drop_doubts(void);

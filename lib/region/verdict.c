@@ -160,7 +160,7 @@ bool region_suspect(uint32_t number)
 
 	do {
 		to = signed_state(life);
-		if (to == life_state(life) || !GET(r->in_place))
+		if (to == life_state(life))
 			return false;
 	} while (!life_swap(&r->life, &life, life_with(life, to)));
 	stats_add(doubted, 1);

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Rounds that nobody asked for: they are due when so much has been made, and cost the host one
+ * collection each.
+ */
+#include "support.h"
+
+#include "base/sync.h"
+
+#define GC_THREADS
+#define GC_NO_THREAD_REDIRECTS
+#include <gc/gc.h>
+
+#define LOT 200 /* regions that make a round due */
+#define MOST 400
+
+static void *volatile kept;
+
+static void begin(void)
+{
+	struct foster_options options = { .size = sizeof(options),
+					  .collect_regions = LOT,
+					  .idle_collect_ms = FOSTER_NEVER };
+
+	assert_int_equal(foster_init(&options), 0);
+}
+
+/* Regions are made and dropped until a round has ended. */
+static NOINLINE void make_until_round(void)
+{
+	const uint64_t before = stats_now().rounds;
+
+	for (int i = 0; i < MOST * LOT && stats_now().rounds == before; i++)
+		make_dropped(1);
+	assert_true(stats_now().rounds > before);
+}
+
+static bool is_quiet(void *arg)
+{
+	uint64_t *rounds = arg;
+	uint64_t before = *rounds;
+
+	*rounds = stats_now().rounds;
+	sleep_ms(20);
+	return *rounds == before;
+}
+
+static void wait_until_quiet(void)
+{
+	uint64_t rounds = UINT64_MAX;
+
+	assert_true(wait_until(is_quiet, &rounds, 5000));
+}
+
+TEST(a_round_that_is_due_collects_once)
+{
+	struct foster_stats before;
+	unsigned long collections;
+
+	begin();
+	wait_until_quiet();
+	before = stats_now();
+	collections = GC_get_gc_no();
+	for (int i = 0; i < 5; i++)
+		make_until_round();
+	wait_until_quiet();
+	collections = GC_get_gc_no() - collections;
+	assert_true(stats_now().released >= before.released + LOT);
+	assert_int_equal(collections, stats_now().rounds - before.rounds);
+}
+
+/* Its sign comes with the collection of one, and the next decides. */
+TEST(what_is_dropped_late_goes_with_rounds_that_are_due)
+{
+	struct mark mark;
+
+	begin();
+	mark = make_memfd_region(&kept, 1, AT_BASE);
+	make_until_round();
+	make_until_round();
+	assert_true(mark_is_mapped(&mark));
+	kept = NULL;
+	forget();
+	for (int i = 0; i < 4 && mark_is_mapped(&mark); i++) {
+		make_until_round();
+		wait_until_quiet();
+	}
+	assert_false(mark_is_mapped(&mark));
+}
+
+static void *volatile pinned[LOT];
+static _Atomic bool all_pinned;
+
+static void wait_for_pins(const char *point)
+{
+	while (!strcmp(point, "round") && !all_pinned)
+		sleep_ms(1);
+}
+
+/* Nothing is new that can be in doubt, and yet the old has its sign. */
+TEST(what_is_old_has_a_sign_from_a_round_that_has_nothing_to_decide)
+{
+	struct mark mark;
+
+	begin();
+	mark = make_memfd_region(&kept, 1, AT_BASE);
+	collect_times(1);
+	kept = NULL;
+	forget();
+	sync_hook = wait_for_pins;
+	for (size_t i = 0; i < COUNT_OF(pinned); i++) {
+		make_memfd_region(&pinned[i], 1, AT_BASE);
+		assert_int_equal(foster_pin((void *)pinned[i]), 0);
+		if (i == 0)
+			sleep_ms(20); /* who is fast waits for the round before it can pin */
+	}
+	all_pinned = true;
+	for (int i = 0; i < 250 && mark_is_mapped(&mark); i++)
+		sleep_ms(20);
+	assert_false(mark_is_mapped(&mark));
+}
