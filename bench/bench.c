@@ -201,9 +201,9 @@ double bench_median(const struct bench_series *series, unsigned int value)
 
 static void print_time(char *text, size_t size, double ns)
 {
-	if (ns < 1e3)
+	if (fabs(ns) < 1e3)
 		snprintf(text, size, "%.2f ns", ns);
-	else if (ns < 1e6)
+	else if (fabs(ns) < 1e6)
 		snprintf(text, size, "%.2f us", ns / 1e3);
 	else
 		snprintf(text, size, "%.2f ms", ns / 1e6);

@@ -119,3 +119,30 @@ TEST(what_is_old_has_a_sign_from_a_round_that_has_nothing_to_decide)
 		sleep_ms(20);
 	assert_false(mark_is_mapped(&mark));
 }
+
+static NOINLINE void adopt_and_close(void)
+{
+	const size_t bytes = (size_t)4 << 30;
+	volatile char *at;
+	char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	for (at = p; at < p + bytes; at += 2 << 20)
+		*at = 1; /* so that it takes a while to give it back */
+	assert_ptr_equal(foster_adopt(p, bytes, NULL, NULL), p);
+	assert_int_equal(foster_close(p), 0);
+}
+
+/* Their addresses count little: they are not many before a round comes for their number. */
+TEST(what_is_closed_at_once_asks_for_few_rounds)
+{
+	uint64_t before;
+
+	begin();
+	wait_until_quiet();
+	before = stats_now().rounds;
+	for (int i = 0; i < LOT / 2; i++)
+		adopt_and_close();
+	assert_true(stats_now().rounds - before <= LOT / 20);
+}

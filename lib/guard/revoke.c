@@ -44,12 +44,12 @@ static int close_region(struct region *r)
 		err = region_revoke(r);
 	if (err)
 		return err;
+	/* Before it takes its time; a failure only delays a round. */
+	pace_closed(region_span(r));
 	FOSTER_SYNC("revoked");
 	err = vm_forbid(region_base(r), region_span(r));
 	if (err)
 		region_unrevoke(r);
-	else
-		pace_closed(region_span(r));
 	return err;
 }
 

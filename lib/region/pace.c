@@ -19,8 +19,9 @@
 #define MAPPINGS_PER_REGION 2 /* its own, and one of the collector's heap beside it */
 #define MAPPINGS_OF_HOST 1024
 #define REGIONS_LEAST 256u /* asked for no more often, even when mappings get scarce */
-#define ADDRESSES_PER_BYTE 16 /* addresses without memory weigh as much less */
+#define ADDRESSES_PER_BYTE 256 /* addresses without memory weigh as much less */
 #define OVERRUN 2	   /* limits, at which makers wait */
+#define BYTES_REST_NS NS_PER_MS
 #define FAST_NS 20000ull   /* a region; who makes them faster waits for each collection */
 #define SCARCE_REGIONS 64u /* since the last collection, at which they wait when mappings are scarce */
 
@@ -33,6 +34,7 @@ static _Atomic size_t bytes_since;
 static _Atomic uint32_t cycle;
 static _Atomic bool sign_decides;
 static _Atomic uint64_t first_since; /* clock_ns() of the first of them */
+static _Atomic uint64_t bytes_at;    /* clock_ns() when bytes_since last reached its limit */
 
 /* Computed after each collection of ours from what lives. */
 static _Atomic size_t regions_limit;
@@ -133,21 +135,40 @@ static void notice_collection(void)
 	atomic_store_explicit(&bytes_since, 0, memory_order_relaxed);
 }
 
-static bool since_reached(size_t times)
+static bool regions_reached(size_t times)
 {
 	return atomic_load_explicit(&regions_since, memory_order_relaxed) >=
-		       times * atomic_load_explicit(&regions_limit, memory_order_relaxed) ||
-	       atomic_load_explicit(&bytes_since, memory_order_relaxed) / times >=
-		       atomic_load_explicit(&bytes_limit, memory_order_relaxed);
+	       times * atomic_load_explicit(&regions_limit, memory_order_relaxed);
+}
+
+static bool bytes_reached(size_t times)
+{
+	return atomic_load_explicit(&bytes_since, memory_order_relaxed) / times >=
+	       atomic_load_explicit(&bytes_limit, memory_order_relaxed);
+}
+
+static bool since_reached(size_t times)
+{
+	return regions_reached(times) || bytes_reached(times);
+}
+
+static bool is_scarce(void)
+{
+	return ranges_now() >= ranges_ceiling() &&
+	       atomic_load_explicit(&regions_since, memory_order_relaxed) >= SCARCE_REGIONS;
 }
 
 bool pace_note(size_t span)
 {
+	size_t before;
+
 	notice_collection();
 	if (atomic_fetch_add_explicit(&regions_since, 1, memory_order_relaxed) == 0)
 		atomic_store_explicit(&first_since, clock_ns(), memory_order_relaxed);
-	atomic_fetch_add_explicit(&bytes_since, span, memory_order_relaxed);
-	return since_reached(1) || pace_overrun();
+	before = atomic_fetch_add_explicit(&bytes_since, span, memory_order_relaxed);
+	if (before < bytes_limit && bytes_reached(1))
+		atomic_store_explicit(&bytes_at, clock_ns(), memory_order_relaxed);
+	return since_reached(1) || is_scarce();
 }
 
 /* Those that were made before the last round are not counted any more. */
@@ -166,18 +187,27 @@ void pace_closed(size_t span)
 	uncount(span - span / ADDRESSES_PER_BYTE);
 }
 
-bool pace_due(void)
+/*
+ * One large region makes a round due, and may be closed at once.  So a round for bytes alone comes when
+ * they have been there for as long as a round takes.
+ */
+uint64_t pace_due_at(void)
 {
 	notice_collection();
-	return since_reached(1) || pace_overrun();
+	if (regions_reached(1) || is_scarce())
+		return 0;
+	return bytes_reached(1) ? bytes_at + at_least(idle_cost, BYTES_REST_NS) : UINT64_MAX;
+}
+
+bool pace_due(void)
+{
+	return clock_ns() >= pace_due_at();
 }
 
 bool pace_overrun(void)
 {
 	notice_collection();
-	return since_reached(OVERRUN) ||
-	       (ranges_now() >= ranges_ceiling() &&
-		atomic_load_explicit(&regions_since, memory_order_relaxed) >= SCARCE_REGIONS);
+	return since_reached(OVERRUN) || is_scarce();
 }
 
 bool pace_fast(void)

@@ -25,8 +25,9 @@ bool pace_note(size_t span);
 /* The memory of a region of span bytes was given back at once: only its addresses are left. */
 void pace_closed(size_t span);
 
-/* Has so much been mapped that a collection is due? */
+/* Has so much been mapped that a collection is due?  And when is it; UINT64_MAX: not yet. */
 bool pace_due(void);
+uint64_t pace_due_at(void);
 
 /*
  * Is a collection due, and were regions made so fast that the makers should wait for it

@@ -252,16 +252,21 @@ static bool collect_if_due(void)
 	return true;
 }
 
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 static uint64_t next_deadline(bool settled)
 {
 	uint64_t idle_at = gc_disabled() ? UINT64_MAX : pace_idle_at();
 	uint64_t now = clock_ns();
-	uint64_t retry_at = settled && now >= refused_until ? UINT64_MAX : now + RETRY_NS;
-	uint64_t round_at = doubt_any() && retry_at == UINT64_MAX ? pace_round_at() : UINT64_MAX;
 
-	if (round_at < retry_at)
-		retry_at = round_at;
-	return idle_at < retry_at ? idle_at : retry_at;
+	if (!settled || now < refused_until)
+		return sooner(idle_at, now + RETRY_NS);
+	if (doubt_any())
+		idle_at = sooner(idle_at, pace_round_at());
+	return gc_disabled() ? idle_at : sooner(idle_at, pace_due_at());
 }
 
 static void rest(uint32_t heard, bool settled)
