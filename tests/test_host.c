@@ -4,6 +4,8 @@
  */
 #include "support.h"
 
+#include <sys/wait.h>
+
 #define GC_THREADS
 #define GC_NO_THREAD_REDIRECTS
 #include <gc/gc.h>
@@ -229,6 +231,7 @@ struct crowd {
 };
 
 #define CROWD_MOST 4000
+#define LIST_BYTES ((size_t)5 << 20)
 
 /* Beside the collector's heap, and in it: from 256 KiB on, and below. */
 static const struct crowd large[] = {
@@ -236,7 +239,7 @@ static const struct crowd large[] = {
 	{ 9, 100 << 10 }, { 3, 900 << 10 }, { 0, 0 }
 };
 static const struct crowd small[] = {
-	{ 10, 128 }, { 500, 128 }, { CROWD_MOST, 224 }, { 0, 0 }
+	{ 250, 4 }, { 10, 128 }, { 500, 128 }, { CROWD_MOST, 4 }, { CROWD_MOST, 224 }, { 0, 0 }
 };
 
 /* Within 5 %, but for a delay of so many bytes. */
@@ -250,46 +253,54 @@ static void assert_as_often(size_t alone, size_t delay, const char *when)
 	assert_true(now >= alone - alone / 20);
 }
 
-/* Regions that live, or have gone, must not make the collector wait for more garbage. */
-static void check_rhythm(const struct crowd *crowd, size_t delay)
+/* The collections of foster's own rounds are not the host's. */
+static void begin_rhythm(void)
 {
-	/* The collections of foster's own rounds are not the host's. */
 	const struct foster_options options = { .size = sizeof(options),
 						.collect_mib = 1 << 20,
 						.collect_regions = 1 << 30,
 						.idle_collect_ms = FOSTER_NEVER };
-	static void *volatile region[CROWD_MOST];
-	size_t alone;
 
 	assert_int_equal(foster_init(&options), 0);
-	kept = make_live_list(5 << 20);
+}
+
+static void *volatile crowded[CROWD_MOST];
+
+static void drop_crowd(void)
+{
+	memset((void *)crowded, 0, sizeof(crowded));
+	collect_times(2);
+}
+
+/* Regions that live, or have gone, must not make the collector wait for more garbage. */
+static void check_rhythm(const struct crowd *crowd)
+{
+	size_t alone;
+
+	begin_rhythm();
+	kept = make_live_list(LIST_BYTES);
 	alone = bytes_between_collections();
 	for (; crowd->n; crowd++) {
-		map_regions(region, crowd->n, crowd->kib << 10);
-		assert_as_often(alone, delay, "with regions");
-		memset((void *)region, 0, sizeof(region));
-		collect_times(2);
-		assert_as_often(alone, delay, "without them");
+		map_regions(crowded, crowd->n, crowd->kib << 10);
+		assert_as_often(alone, 0, "with regions");
+		drop_crowd();
+		assert_as_often(alone, 0, "without them");
 	}
 }
 
 TEST_WITHIN(the_host_s_collections_come_as_often_with_regions_live, 120)
 {
 	GC_INIT();
-	check_rhythm(large, 0);
+	check_rhythm(large);
 }
 
-/*
- * For a region in its heap libgc makes that larger by a share of it, at most by 16 MiB, and
- * does not collect before the host has filled what is left over.
- */
-TEST_WITHIN(small_regions_delay_collections_by_one_growth_of_the_heap_at_most, 120)
+TEST_WITHIN(the_host_s_collections_come_as_often_with_small_regions_live, 120)
 {
 	GC_INIT();
-	check_rhythm(small, 16 << 20);
+	check_rhythm(small);
 }
 
-static void check_incremental_rhythm(const struct crowd *crowd)
+static void start_incremental(void)
 {
 	GC_INIT();
 	GC_enable_incremental();
@@ -297,17 +308,123 @@ static void check_incremental_rhythm(const struct crowd *crowd)
 		test_skip("no incremental mode here");
 	/* A step that runs out of time puts the end off, by so much as others compute. */
 	GC_set_time_limit(GC_TIME_UNLIMITED);
-	check_rhythm(crowd, 0);
 }
 
 TEST_WITHIN(collections_in_incremental_mode_come_as_often_with_regions_live, 120)
 {
-	check_incremental_rhythm(large);
+	start_incremental();
+	check_rhythm(large);
 }
 
 TEST_WITHIN(collections_in_incremental_mode_come_as_often_with_small_regions_live, 120)
 {
-	check_incremental_rhythm(small);
+	start_incremental();
+	check_rhythm(small);
+}
+
+/* In a child, where there are no regions. */
+static size_t rhythm_alone(void (*start)(void))
+{
+	size_t *shared = mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+	pid_t child;
+
+	assert_ptr_not_equal(shared, MAP_FAILED);
+	child = fork();
+	if (child == 0) {
+		start();
+		kept = make_live_list(LIST_BYTES);
+		*shared = bytes_between_collections();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	return *shared;
+}
+
+/*
+ * The host begins to allocate when regions lie in the collector's heap.  For them libgc made that larger
+ * by a share of it, at most by 16 MiB, and does not collect before the host has filled what is left over.
+ */
+static void check_late_host(void (*start)(void), size_t delay)
+{
+	const size_t alone = rhythm_alone(start);
+
+	start();
+	begin_rhythm();
+	map_regions(crowded, 500, 128 << 10);
+	kept = make_live_list(LIST_BYTES);
+	assert_as_often(alone, delay, "with older regions");
+	drop_crowd();
+	assert_as_often(alone, delay, "without them");
+}
+
+static void start_collector(void)
+{
+	GC_INIT();
+}
+
+TEST_WITHIN(older_regions_delay_collections_by_one_growth_of_the_heap_at_most, 120)
+{
+	check_late_host(start_collector, 16 << 20);
+}
+
+TEST_WITHIN(collections_in_incremental_mode_come_as_often_with_older_regions, 120)
+{
+	start_incremental(); /* the child inherits it */
+	check_late_host(start_collector, 0);
+}
+
+static NOINLINE void allocate_much(void)
+{
+	for (size_t i = 0; i < (8 << 20) / 64; i++)
+		kept = GC_MALLOC(64);
+	kept = NULL;
+}
+
+TEST(regions_of_a_host_that_allocates_lie_beside_the_collector_s_heap)
+{
+	void *volatile region[3];
+	struct foster_info info = { .size = sizeof(info) };
+	size_t mappings;
+
+	GC_INIT();
+	begin_rhythm();
+	make_memfd_region(&region[0], 1, AT_BASE);
+	assert_non_null(GC_base((void *)region[0]));
+	allocate_much();
+	mappings = maps_count();
+	for (size_t i = 1; i < COUNT_OF(region); i++) {
+		make_memfd_region(&region[i], 1, AT_BASE);
+		assert_null(GC_base((void *)region[i]));
+		assert_int_equal(foster_info((void *)region[i], &info), 0);
+		assert_int_equal(info.tracking, FOSTER_TRACK_IN_PLACE);
+	}
+	assert_int_equal(maps_count(), mappings + 2);
+	/* Or the end of one would be the beginning of the other. */
+	assert_ptr_not_equal((char *)region[1] + page_size(), region[2]);
+}
+
+TEST(memory_of_a_stranger_where_a_region_would_lie_is_not_touched)
+{
+	void *volatile region[2];
+	struct mark mark;
+	char *next;
+
+	GC_INIT();
+	begin_rhythm();
+	allocate_much();
+	make_memfd_region(&region[0], 1, AT_BASE);
+	next = mmap((char *)region[0] + 2 * page_size(), page_size(), PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	assert_ptr_not_equal(next, MAP_FAILED);
+	*next = 7;
+	mark = make_memfd_region(&region[1], 1, AT_BASE);
+	assert_ptr_not_equal(region[1], next);
+	region[1] = NULL;
+	assert_goes(&mark);
+	assert_int_equal(*next, 7);
 }
 
 TEST(the_heap_of_the_host_does_not_grow_by_regions_that_come_and_go)

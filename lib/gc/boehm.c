@@ -247,6 +247,11 @@ void gc_after_fork(void)
 	moment_after_fork();
 }
 
+bool gc_host_allocates(void)
+{
+	return rhythm_is_kept();
+}
+
 uint32_t gc_cycles(void)
 {
 	return (uint32_t)GC_get_gc_no();

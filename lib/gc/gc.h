@@ -50,6 +50,9 @@ size_t gc_block_size(void);
  */
 void *gc_object_new(size_t bytes) _must_check_;
 
+/* Does the host allocate from the collector, so that objects of ours would be in its way? */
+bool gc_host_allocates(void) _must_check_;
+
 /*
  * Does the collector know the calling thread, so that it stops it and searches its stack?
  */

@@ -210,6 +210,11 @@ bool gc_finds_leaks(void)
 	return false;
 }
 
+bool gc_host_allocates(void)
+{
+	return false;
+}
+
 bool gc_owns_faults(void)
 {
 	return false;

@@ -20,7 +20,10 @@ extern void GC_incr_bytes_allocd(size_t bytes) __attribute__((weak));
 
 /* Guarded by the collector's lock. */
 static size_t ours; /* bytes of our objects */
-static size_t bias; /* counted as allocated at the moment */
+static _Atomic size_t bias;	 /* counted as allocated at the moment */
+static _Atomic size_t uncorrected; /* bytes of our objects that count for ever */
+
+#define HOST_BYTES ((size_t)4 << 20)
 
 static size_t weight(void)
 {
@@ -57,6 +60,8 @@ static void *count_made(void *object)
 	/* Less has been allocated since: a collection came in between and began anew. */
 	if (stats.bytes_allocd_since_gc >= bytes)
 		GC_incr_bytes_allocd(-bytes);
+	else
+		uncorrected += bytes;
 	return NULL;
 }
 
@@ -74,4 +79,12 @@ void rhythm_object_gone(const void *object)
 		fo_assert(ours >= bytes);
 		ours -= bytes;
 	}
+}
+
+bool rhythm_is_kept(void)
+{
+	size_t foster = bias + uncorrected;
+	size_t all = GC_get_total_bytes();
+
+	return GC_incr_bytes_allocd && all > foster && all - foster >= HOST_BYTES;
 }

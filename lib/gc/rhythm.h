@@ -16,6 +16,7 @@
 #ifndef FOSTER_GC_RHYTHM_H
 #define FOSTER_GC_RHYTHM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/attributes.h"
@@ -29,5 +30,11 @@ void rhythm_object_made(const void *object) _nonnull_all_;
 
 /* One is about to be reclaimed.  Context: the collector's lock is held. */
 void rhythm_object_gone(const void *object) _nonnull_all_;
+
+/*
+ * Has the host allocated so much from the collector that it has a rhythm?  A moment's look, which
+ * another thread's collection may falsify.
+ */
+bool rhythm_is_kept(void) _must_check_;
 
 #endif

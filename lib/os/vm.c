@@ -264,6 +264,31 @@ static uintptr_t lonely_address(size_t room)
 	       room % ((uintptr_t)WINDOWS << WINDOW_SHIFT);
 }
 
+/* 0, or the errno of mmap(2); -EEXIST: something is there. */
+static int map_free(uintptr_t addr, size_t len, const struct vm_what *what)
+{
+	uintptr_t at = (uintptr_t)mmap((void *)addr, len, what->prot,
+				       what->flags | MAP_FIXED_NOREPLACE, what->fd, what->off);
+
+	if (at == (uintptr_t)MAP_FAILED)
+		return -errno;
+	if (at == addr)
+		return 0;
+	/* A kernel before 4.17 takes the address for a wish. */
+	(void)munmap((void *)at, len);
+	return -EEXIST;
+}
+
+int vm_map_alone(size_t len, const struct vm_what *what, uintptr_t *addr)
+{
+	uintptr_t at = lonely_address(len + vm_page_size());
+	int err = at ? map_free(at, len, what) : -ENOMEM;
+
+	if (!err)
+		*addr = at;
+	return err;
+}
+
 int vm_map_apart(size_t len, size_t align, const struct vm_what *what, uintptr_t *addr)
 {
 	size_t page = vm_page_size();
@@ -295,21 +320,6 @@ int vm_map_apart(size_t len, size_t align, const struct vm_what *what, uintptr_t
 
 #define BOUNDARY ((uintptr_t)4 << 30)
 #define PLACES 8 /* that other threads may take before us */
-
-/* 0, or the errno of mmap(2); -EEXIST: something is there. */
-static int map_free(uintptr_t addr, size_t len, const struct vm_what *what)
-{
-	uintptr_t at = (uintptr_t)mmap((void *)addr, len, what->prot,
-				       what->flags | MAP_FIXED_NOREPLACE, what->fd, what->off);
-
-	if (at == (uintptr_t)MAP_FAILED)
-		return -errno;
-	if (at == addr)
-		return 0;
-	/* A kernel before 4.17 takes the address for a wish. */
-	(void)munmap((void *)at, len);
-	return -EEXIST;
-}
 
 static int map_between(size_t len, const struct vm_what *what, struct vm_place *place)
 {

@@ -56,6 +56,15 @@ static size_t round_to_class(size_t bytes)
 	return (bytes + step - 1) & ~(step - 1);
 }
 
+/*
+ * For an object of any size libgc makes its heap larger by a share of it, at most by 16 MiB, and does
+ * not collect before that is filled.
+ */
+static bool is_better_in_place(size_t bytes)
+{
+	return bytes >= PLACE_BYTES || gc_host_allocates();
+}
+
 /* Without frills where they would make the range too large. */
 static int make_plan(struct plan *plan, const struct mapping_request *rq)
 {
@@ -66,7 +75,7 @@ static int make_plan(struct plan *plan, const struct mapping_request *rq)
 	fo_assert(rq->len && rq->delta < vm_page_size());
 	if (!bytes || rq->delta + rq->len < rq->len)
 		return -EOVERFLOW;
-	if (overlay_fits(bytes) || (bytes >= PLACE_BYTES && !round_trusts_sign())) {
+	if (overlay_fits(bytes) || (is_better_in_place(bytes) && !round_trusts_sign())) {
 		*plan = (struct plan){ rq, bytes, bytes, huge, false, true };
 		return 0;
 	}
@@ -117,18 +126,27 @@ static struct vm_what unmerged(const struct plan *plan)
 	return what;
 }
 
-/* Without the collector: where the kernel puts it. */
+/* Without the collector; *span is what of the addresses is the region's. */
+static int map_beside(const struct plan *plan, uintptr_t *start, size_t *span)
+{
+	*span = plan->bytes;
+	if (plan->bytes < PLACE_BYTES && !vm_map_alone(plan->bytes, &plan->rq->what, start))
+		return 0;
+	*span += vm_page_size();
+	return vm_map_apart(plan->bytes, plan->aligned ? HUGE_BYTES : 0, &plan->rq->what, start);
+}
+
 static int map_in_place(const struct plan *plan, uint32_t *number)
 {
-	size_t align = plan->aligned ? HUGE_BYTES : 0;
 	uintptr_t start;
-	int err = vm_map_apart(plan->bytes, align, &plan->rq->what, &start);
+	size_t span;
+	int err = map_beside(plan, &start, &span);
 
 	if (err)
 		return err;
-	err = place_enter(start, plan->bytes + vm_page_size(), number);
+	err = place_enter(start, span, number);
 	if (err)
-		(void)!vm_unmap(start, plan->bytes + vm_page_size());
+		(void)!vm_unmap(start, span);
 	return err == -EEXIST ? -ENOMEM : err;
 }
 
