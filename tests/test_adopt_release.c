@@ -441,6 +441,30 @@ static NOINLINE void unmap_the_second(char *p)
 	p[0] = p[2 * page_size()] = 1;
 }
 
+/* Far from others, below the libraries. */
+#define FAR_BELOW ((char *)0x1a2b3c4d5000)
+
+static NOINLINE struct mark adopt_shared_page(void)
+{
+	char *p = mmap(FAR_BELOW, page_size(), RW,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	assert_ptr_equal(p, FAR_BELOW);
+	*p = 1;
+	assert_ptr_equal(foster_adopt(p, page_size(), NULL, NULL), p);
+	return mark_of(p);
+}
+
+/* The sweep notes how far mappings follow each other: up to the end of this one. */
+TEST(shared_memory_with_nothing_behind_it_goes)
+{
+	struct mark mark;
+
+	adopting_begin();
+	mark = adopt_shared_page();
+	assert_goes(&mark);
+}
+
 TEST(a_page_of_adopted_ones_may_be_unmapped)
 {
 	struct mark mark;

@@ -242,6 +242,13 @@ void vm_discard(uintptr_t addr, size_t len)
 #define LARGE ((size_t)1 << 30)
 #define WINDOWS_FIRST 0x2000u /* far below what the kernel chooses, far above the heap of brk() */
 #define WINDOWS 0x1000u	      /* for large ones; as many for the others */
+#define GOLDEN 2654435769u    /* 2^32 by the golden ratio: Knuth's multiplier for hashing */
+
+/* Not near its beginning, where the lower halves are numbers that a program counts with. */
+static uintptr_t first_in_window(uint32_t random)
+{
+	return (random * GOLDEN | 1u << 31) & ~(uint32_t)(vm_page_size() - 1);
+}
 
 /* A hint: where it is taken the kernel puts it elsewhere. */
 static uintptr_t lonely_address(size_t room)
@@ -258,7 +265,7 @@ static uintptr_t lonely_address(size_t room)
 		random += atomic_fetch_add_explicit(&used, windows, memory_order_relaxed);
 		return (uintptr_t)(WINDOWS_FIRST + random % WINDOWS) << WINDOW_SHIFT;
 	}
-	room += ((uintptr_t)random << WINDOW_SHIFT) +
+	room += ((uintptr_t)random << WINDOW_SHIFT) + first_in_window(random) +
 		atomic_fetch_add_explicit(&next, room, memory_order_relaxed);
 	return ((uintptr_t)(WINDOWS_FIRST + WINDOWS) << WINDOW_SHIFT) +
 	       room % ((uintptr_t)WINDOWS << WINDOW_SHIFT);

@@ -211,13 +211,14 @@ static void look_ahead(struct sweep *s, size_t i)
 {
 	const struct layout_entry *entry = s->layout.entry;
 
-	if (entry[i].end <= s->reader.mapped_to)
+	if (entry[i].end <= reveal(s->reader.mapped_to))
 		return;
-	s->reader.mapped_to = entry[i].end;
+	/* Hidden: a region may end there, or begin. */
+	s->reader.mapped_to = hide(entry[i].end);
 	for (size_t n = i + 1; n < s->layout.count && n - i < AHEAD_MOST &&
 			       entry[n].start == entry[n - 1].end;
 	     n++)
-		s->reader.mapped_to = entry[n].end;
+		s->reader.mapped_to = hide(entry[n].end);
 }
 
 /* Entry i, or a row of them, unless the way has read it or will.  The entry behind. */
@@ -259,12 +260,11 @@ static int read_memory(struct sweep *s)
 	int err = s->way == SWEEP_TRACKED ? read_all_changed(s) : 0;
 
 	resident_init(&s->reader.resident);
-	s->reader.mapped_to = 0;
+	s->reader.mapped_to = hide(0);
 	for (size_t i = 0; i < s->layout.count && !err;) {
 		FOSTER_SYNC("sweep-deciding");
 		i = read_here(s, i, &err);
 	}
-	s->reader.mapped_to = 0; /* it may be where a region begins */
 	if (!err && s->layout.around)
 		read_gaps(s);
 	if (!err)

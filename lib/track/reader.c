@@ -23,6 +23,7 @@ int reader_init(struct reader *r, const struct suspects *suspects, struct eviden
 		.buffer = scratch_take(scratch, READER_BUFFER),
 		.read_to = hide(0),
 		.run_end = hide(0),
+		.mapped_to = hide(0),
 	};
 	return r->buffer ? 0 : -ENOMEM;
 }
@@ -254,12 +255,12 @@ int reader_read(struct reader *r, const struct layout_entry *entry, uintptr_t st
 	case LAYOUT_UNKNOWN:
 		if (!entry->readable)
 			return -EAGAIN;
-		return resident_each(&r->resident, start, end, r->mapped_to, on_resident, r);
+		return resident_each(&r->resident, start, end, reveal(r->mapped_to), on_resident, r);
 	case LAYOUT_SHARED:
 		/* Should it be an arena by now, what is not there must not be touched. */
 		if (entry->bpf)
 			return read_held(r, start, end);
-		return resident_each(&r->resident, start, end, r->mapped_to, on_resident, r);
+		return resident_each(&r->resident, start, end, reveal(r->mapped_to), on_resident, r);
 	default:
 		return 0;
 	}

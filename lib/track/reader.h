@@ -29,7 +29,7 @@ struct reader {
 	bool partly;   /* runs are not all that holds something, but what was written */
 	/* of the pause */
 	struct resident resident; /* pages of shared memory */
-	uintptr_t mapped_to;	  /* from the entry up to here all is mapped; 0: not known */
+	hidden_addr mapped_to;	  /* from the entry up to here all is mapped; 0: not known */
 	/* of the moment */
 	const struct layout_entry *entry; /* in which a run lies */
 	/* a region may begin where these are */
