@@ -126,15 +126,53 @@ TEST(a_stale_access_dies_after_collections_too)
 /*
  * The handler of libgc for its own protected pages must not take our pages for its own.
  */
+static void check_incremental(void)
+{
+	assert_int_equal(foster_close(kept), 0);
+	collect_times(ROUNDS);
+	assert_child_dies(SIGSEGV, load_byte, kept);
+	assert_child_dies(SIGSEGV, store_byte, kept);
+}
+
+/* From there on beside the collector's heap. */
+#define PAGES_IN_PLACE 64
+
+TEST(a_stale_access_in_place_dies_in_a_host_that_collects_incrementally)
+{
+	GC_INIT();
+	GC_enable_incremental();
+	kept = map_pages(PAGES_IN_PLACE);
+	check_incremental();
+}
+
+TEST(a_stale_access_to_what_was_adopted_dies_in_a_host_that_collects_incrementally)
+{
+	GC_INIT();
+	GC_enable_incremental();
+	kept = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0);
+	assert_ptr_not_equal(kept, MAP_FAILED);
+	assert_ptr_equal(foster_adopt(kept, page_size(), NULL, NULL), kept);
+	check_incremental();
+}
+
+TEST(a_stale_access_to_a_part_in_place_dies_in_a_host_that_collects_incrementally)
+{
+	GC_INIT();
+	GC_enable_incremental();
+	kept = map_pages(PAGES_IN_PLACE);
+	assert_int_equal(foster_munmap(kept, page_size()), 0);
+	collect_times(ROUNDS);
+	assert_child_dies(SIGSEGV, load_byte, kept);
+	assert_child_dies(SIGSEGV, store_byte, kept);
+}
+
 TEST(a_stale_access_dies_in_a_host_that_collects_incrementally)
 {
 	GC_INIT();
 	GC_enable_incremental();
 	kept = map_pages(2);
-	assert_int_equal(foster_close(kept), 0);
-	collect_times(ROUNDS);
-	assert_child_dies(SIGSEGV, load_byte, kept);
-	assert_child_dies(SIGSEGV, store_byte, kept);
+	check_incremental();
 }
 
 TEST(a_stale_access_dies_in_a_host_that_collects_incrementally_later)
@@ -142,10 +180,7 @@ TEST(a_stale_access_dies_in_a_host_that_collects_incrementally_later)
 	GC_INIT();
 	kept = map_pages(2);
 	GC_enable_incremental();
-	assert_int_equal(foster_close(kept), 0);
-	collect_times(ROUNDS);
-	assert_child_dies(SIGSEGV, load_byte, kept);
-	assert_child_dies(SIGSEGV, store_byte, kept);
+	check_incremental();
 }
 
 TEST(the_state_is_revoked)

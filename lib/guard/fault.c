@@ -21,14 +21,19 @@ static pthread_mutex_t installing = PTHREAD_MUTEX_INITIALIZER;
 
 /*
  * In any range of ours in the collector's heap: a region's, a pooled or a revoked one's.  What is
- * tracked in place is none of its, and its faults are for whom they were for before.
+ * tracked in place is none of its, and its faults are for whom they were for before, unless it has been
+ * revoked.
  */
 static bool in_range_of_ours(const void *addr)
 {
-	uint32_t number = registry_find((uintptr_t)addr).region;
+	struct registry_found found = registry_find((uintptr_t)addr);
+	const struct region *r;
 
-	return number && !atomic_load_explicit(&region_at(number)->in_place,
-					       memory_order_relaxed);
+	if (!found.region)
+		return false;
+	r = region_at(found.region);
+	return found.revoked || atomic_load_explicit(&r->closed, memory_order_relaxed) ||
+	       !atomic_load_explicit(&r->in_place, memory_order_relaxed);
 }
 
 void guard_forget_address(void)
