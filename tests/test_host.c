@@ -402,8 +402,23 @@ TEST(regions_of_a_host_that_allocates_lie_beside_the_collector_s_heap)
 		assert_int_equal(info.tracking, FOSTER_TRACK_IN_PLACE);
 	}
 	assert_int_equal(maps_count(), mappings + 2);
-	/* Or the end of one would be the beginning of the other. */
-	assert_ptr_not_equal((char *)region[1] + page_size(), region[2]);
+}
+
+/* Of any sizes: or the end of one would be the beginning of the other. */
+TEST(regions_beside_the_collector_s_heap_do_not_abut)
+{
+	static const size_t pages[] = { 1, 3, 1, 9, 2, 60, 1, 1, 63, 4 };
+	char *end = NULL;
+
+	GC_INIT();
+	begin_rhythm();
+	allocate_much();
+	for (size_t i = 0; i < COUNT_OF(pages); i++) {
+		char *p = map_pages(pages[i]);
+
+		assert_true(!end || p >= end + page_size());
+		end = p + pages[i] * page_size();
+	}
 }
 
 TEST(memory_of_a_stranger_where_a_region_would_lie_is_not_touched)

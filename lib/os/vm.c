@@ -258,6 +258,7 @@ static uintptr_t lonely_address(size_t room)
 	uint32_t windows = (uint32_t)(room >> WINDOW_SHIFT) + 1;
 	/* As random as the addresses of this program are. */
 	uint32_t random = (uint32_t)((uintptr_t)&used / vm_page_size());
+	uintptr_t offset;
 
 	if (windows >= WINDOWS)
 		return 0;
@@ -265,10 +266,10 @@ static uintptr_t lonely_address(size_t room)
 		random += atomic_fetch_add_explicit(&used, windows, memory_order_relaxed);
 		return (uintptr_t)(WINDOWS_FIRST + random % WINDOWS) << WINDOW_SHIFT;
 	}
-	room += ((uintptr_t)random << WINDOW_SHIFT) + first_in_window(random) +
-		atomic_fetch_add_explicit(&next, room, memory_order_relaxed);
+	offset = ((uintptr_t)random << WINDOW_SHIFT) + first_in_window(random) +
+		 atomic_fetch_add_explicit(&next, room, memory_order_relaxed);
 	return ((uintptr_t)(WINDOWS_FIRST + WINDOWS) << WINDOW_SHIFT) +
-	       room % ((uintptr_t)WINDOWS << WINDOW_SHIFT);
+	       offset % ((uintptr_t)WINDOWS << WINDOW_SHIFT);
 }
 
 /* 0, or the errno of mmap(2); -EEXIST: something is there. */
