@@ -134,6 +134,9 @@ void gc_headers_note(uintptr_t addr);
  */
 bool gc_is_header(uintptr_t addr);
 
+/* Is the page around addr known to hold headers?  Any context. */
+bool gc_has_headers(uintptr_t addr);
+
 /* Calls fn(arg) with the collector's lock held.  Context: a thread, no lock of ours. */
 void gc_locked(void (*fn)(void *arg), void *arg) _nonnull_(1);
 

@@ -86,6 +86,11 @@ static bool is_header(uintptr_t at)
 	}
 }
 
+bool gc_has_headers(uintptr_t page)
+{
+	return is_header(page);
+}
+
 bool gc_is_header(uintptr_t at)
 {
 	return is_header(at) || sections_have(at);

@@ -157,6 +157,11 @@ void gc_headers_note(_unused_ uintptr_t addr)
 {
 }
 
+bool gc_has_headers(_unused_ uintptr_t addr)
+{
+	return false;
+}
+
 bool gc_is_header(_unused_ uintptr_t addr)
 {
 	return false;

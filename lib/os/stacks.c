@@ -193,14 +193,24 @@ void stacks_ended(bool (*readable)(uintptr_t addr, void *arg),
 	}
 }
 
-bool stacks_overlap(uintptr_t start, uintptr_t end)
+static bool overlaps(uintptr_t start, uintptr_t end, bool ended_too)
 {
 	for (uint32_t i = 0; i < atomic_load(&slots_end); i++) {
 		uintptr_t high = get(&slots[i].high);
 
-		if (high && atomic_load(&slots[i].tid) != ENDED && start < high &&
+		if (high && (ended_too || atomic_load(&slots[i].tid) != ENDED) && start < high &&
 		    get(&slots[i].low) < end)
 			return true;
 	}
 	return false;
+}
+
+bool stacks_overlap(uintptr_t start, uintptr_t end)
+{
+	return overlaps(start, end, false);
+}
+
+bool stacks_were(uintptr_t start, uintptr_t end)
+{
+	return overlaps(start, end, true);
 }

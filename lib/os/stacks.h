@@ -32,6 +32,9 @@ void stacks_ended(bool (*readable)(uintptr_t addr, void *arg),
 /* Does a stack that is noted lie in [start, end)? */
 bool stacks_overlap(uintptr_t start, uintptr_t end);
 
+/* Does one, or that of a thread that has ended, whatever is there by now? */
+bool stacks_were(uintptr_t start, uintptr_t end);
+
 /* An address in the stack of the main thread, whether that is noted or not; 0: not known. */
 uintptr_t stacks_main(void);
 

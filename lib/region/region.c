@@ -180,6 +180,7 @@ static void begin_newborn(struct region *r)
 	SET(r->revoked, 0);
 	SET(r->closed, false);
 	SET(r->signs, 0);
+	SET(r->witness, 0);
 }
 
 uint32_t region_reuse(size_t span)

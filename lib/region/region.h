@@ -56,7 +56,8 @@ struct region {
 	_Atomic uint32_t sign_cycle; /* the last of them; written by the sign only */
 	_Atomic uint32_t touched;  /* the collector's cycle when a caller last had a pointer; grows */
 	_Atomic uint64_t spared_until; /* clock_ns(); written by the reaper only */
-	_Atomic size_t revoked;	   /* bytes of pages; guarded by the region lock */
+	_Atomic uintptr_t witness; /* see region/witnessed.h; a hidden_addr's complement; 0: none */
+	_Atomic uint32_t witnessed; /* the round in which it was found to hold */
 	_Atomic bool seen; /* a round's last look showed all its pages; written in rounds only */
 	_Atomic uint8_t survived;  /* rounds that kept it, up to a limit; as spared_until */
 	_Atomic bool closed;	   /* has been REVOKED as a whole; guarded by the region lock */
@@ -64,6 +65,8 @@ struct region {
 	_Atomic bool in_place; /* tracked where it is: no object of the collector lies under it */
 	_Atomic uintptr_t base; /* a hidden_addr's complement */
 	_Atomic size_t span;	/* whole pages, but in place */
+	/* changes seldom */
+	_Atomic size_t revoked;	/* bytes of pages; guarded by the region lock */
 	/* of the region: fixed from LIFE_NEWBORN on */
 	_Atomic size_t delta;
 	_Atomic size_t len;
@@ -289,6 +292,7 @@ void region_acquit(uint32_t number);
  */
 void region_spare(uint32_t number, uint64_t now);
 bool region_is_spared(const struct region *r) _nonnull_all_;
+bool region_is_spared_at(const struct region *r, uint64_t now) _nonnull_all_;
 void region_spare_none(bool none);
 
 /* It was taken from the doubt queue. */

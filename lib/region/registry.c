@@ -96,14 +96,13 @@ static uint32_t find_byte(uint32_t entry, uintptr_t addr)
 				    memory_order_acquire);
 }
 
-struct registry_found registry_find(uintptr_t addr)
+/* The entry for an address on that level, or on the level above where there is no node below. */
+static uint32_t find_down_to(int lowest, uintptr_t addr)
 {
 	const struct node *node = &root;
 	uint32_t entry = 0;
 
-	if (addr >> ADDR_BITS)
-		return (struct registry_found){ 0 };
-	for (int level = ROOT; level >= LAST; level -= LEVEL_BITS) {
+	for (int level = ROOT; level >= lowest; level -= LEVEL_BITS) {
 		/* Pairs with the release in put(): who sees a node sees its entries. */
 		entry = atomic_load_explicit(&node->entry[(addr >> level) % FANOUT],
 					     memory_order_acquire);
@@ -111,6 +110,21 @@ struct registry_found registry_find(uintptr_t addr)
 			break;
 		node = node_of(entry);
 	}
+	return entry;
+}
+
+bool registry_has_page(uintptr_t addr)
+{
+	return !(addr >> ADDR_BITS) && find_down_to(LAST + LEVEL_BITS, addr);
+}
+
+struct registry_found registry_find(uintptr_t addr)
+{
+	uint32_t entry;
+
+	if (addr >> ADDR_BITS)
+		return (struct registry_found){ 0 };
+	entry = find_down_to(LAST, addr);
 	if (tag_of(entry) < REGION)
 		entry = find_byte(entry, addr);
 	return (struct registry_found){ entry >> TAG_BITS, tag_of(entry) == REVOKED };

@@ -47,6 +47,9 @@ struct registry_found {
 /* Wait-free, in any context.  The region may be gone by now: compare its range. */
 struct registry_found registry_find(uintptr_t addr);
 
+/* Does any region stand on the page around addr?  As registry_find(). */
+bool registry_has_page(uintptr_t addr);
+
 /*
  * Makes sure that the next registry_set() cannot fail.  0 or -ENOMEM. Context of this and
  * all below: the region lock is held, from here to that registry_set().

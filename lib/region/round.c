@@ -14,6 +14,7 @@
 #include "region/region.h"
 #include "region/registry.h"
 #include "region/stats.h"
+#include "region/witnessed.h"
 #include "track/overlay.h"
 #include "track/sweep.h"
 
@@ -251,6 +252,8 @@ static bool is_suspect(uint32_t number)
 	/* Doubted anew since the queue was emptied: the next round's. */
 	if (life_get(&r->life) & LIFE_QUEUED)
 		return false;
+	if (witnessed_keep(number))
+		return false;
 	if (is_put_in_doubt(r) && !is_doubted(number))
 		return !region_is_spared(r) && region_suspect(number);
 	return is_doubted(number);
@@ -343,6 +346,7 @@ static bool pass_verdict(struct sweep *s, uint32_t i, uint64_t now)
 		return true;
 	if (place != EVIDENCE_NONE && place != EVIDENCE_SPARED) {
 		count_kept(place);
+		witnessed_note(number, sweep_witness(s, i));
 		region_spare(number, now);
 	}
 	region_acquit(number);
@@ -432,12 +436,15 @@ static int run_round(void)
 			round_drop_doubts();
 			return err;
 		}
+		witnessed_find(&sweep, rounds_begun);
 		add_suspects(&sweep, end);
 		sweep.reader.fault_in = swapped_out >= SWAPPED_OUT_MOST;
-		err = sweep.suspects.count ? sweep_decide(&sweep, sweep_way()) : NOTHING_TO_DECIDE;
+		err = sweep.suspects.count ? sweep_decide(&sweep, sweep_way()) : 0;
 		again = err == -ENOMEM && sweep_grow();
-		if (!again && sweep.suspects.count)
+		if (!again && (witnessed_count() || sweep.suspects.count))
 			err = conclude(&sweep, err);
+		if (!again && !err && !sweep.suspects.count)
+			err = NOTHING_TO_DECIDE;
 		sweep_end(&sweep);
 	} while (again);
 	return err;

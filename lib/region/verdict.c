@@ -140,9 +140,15 @@ void region_spare(uint32_t number, uint64_t now)
 		SET(r->survived, (uint8_t)(survived + 1));
 }
 
+bool region_is_spared_at(const struct region *r, uint64_t now)
+{
+	return GET(r->survived) && !GET(none_is_spared) && now < GET(r->spared_until);
+}
+
 bool region_is_spared(const struct region *r)
 {
-	return GET(r->survived) && !GET(none_is_spared) && clock_ns() < GET(r->spared_until);
+	return GET(r->survived) && !GET(none_is_spared) &&
+	       region_is_spared_at(r, clock_ns());
 }
 
 void region_spare_none(bool none)

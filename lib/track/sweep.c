@@ -430,3 +430,8 @@ enum evidence_place sweep_kept(const struct sweep *s, uint32_t i)
 {
 	return evidence_of(s->evidence, i);
 }
+
+uintptr_t sweep_witness(const struct sweep *s, uint32_t i)
+{
+	return evidence_witness(s->evidence, i);
+}

@@ -96,6 +96,9 @@ void sweep_close(struct sweep *s) _nonnull_all_;
 /* What keeps suspect i of s->suspects, after sweep_close(). */
 enum evidence_place sweep_kept(const struct sweep *s, uint32_t i) _nonnull_all_;
 
+/* Where the word is that keeps it, as evidence_witness(). */
+uintptr_t sweep_witness(const struct sweep *s, uint32_t i) _nonnull_all_;
+
 void sweep_end(struct sweep *s) _nonnull_all_;
 
 /*

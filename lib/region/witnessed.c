@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "region/witnessed.h"
+
+#include "base/check.h"
+#include "os/thread.h"
+#include "region/region.h"
+#include "region/registry.h"
+#include "region/round.h"
+#include "region/stats.h"
+#include "track/witness.h"
+
+#define GET(member) atomic_load_explicit(&(member), memory_order_relaxed)
+#define SET(member, value) atomic_store_explicit(&(member), (value), memory_order_relaxed)
+
+#define LEAST 1024u    /* regions for which it is worth the while */
+#define TOGETHER 256u  /* numbers that have their turn together ... */
+#define ROUNDS 64u     /* ... in one of so many rounds */
+
+/* Of the round; written by the reaper before its companion is there. */
+static uint32_t this_round;
+static uint64_t round_at;
+static uint32_t numbers_end;
+static uint32_t kept;
+
+/* Is nobody asked about it this time?  What a witness cannot tell for sure has an end so. */
+static bool has_its_turn(uint32_t number)
+{
+	return (number / TOGETHER + this_round) % ROUNDS == 0;
+}
+
+/* Would the sweep be asked about it? */
+static bool is_asked_about(const struct region *r)
+{
+	uint64_t life = life_get(&r->life);
+
+	if (life & LIFE_QUEUED)
+		return false;
+	switch (life_state(life)) {
+	case LIFE_LIVE:
+	case LIFE_REVOKED:
+		return GET(r->in_place) && !life_pins(life) && !life_holds(life) &&
+		       !region_is_spared_at(r, round_at);
+	case LIFE_DOUBTED:
+	case LIFE_FADING:
+		return GET(r->in_place) || !round_trusts_sign();
+	default:
+		return false;
+	}
+}
+
+static bool next_question(uint32_t *at, struct witness *w)
+{
+	while (++*at < numbers_end) {
+		const struct region *r = region_at(*at);
+		uintptr_t hidden = GET(r->witness);
+
+		if (has_its_turn(*at) || !is_asked_about(r))
+			continue;
+		w->start = region_base(r) + GET(r->delta);
+		w->end = w->start + GET(r->len);
+		w->at = hidden ? reveal((hidden_addr){ hidden }) : 0;
+		w->number = *at;
+		return true;
+	}
+	return false;
+}
+
+void witnessed_note(uint32_t number, uintptr_t at)
+{
+	SET(region_at(number)->witness, at ? hide(at).complement : 0);
+}
+
+static void on_held(const struct witness *w)
+{
+	witnessed_note(w->number, w->at);
+	SET(region_at(w->number)->witnessed, this_round);
+}
+
+/* evidence_owner_fn of witnesses.  One that is being made or unmade counts too. */
+static uintptr_t owner_of(uintptr_t at)
+{
+	return region_account_of(at) || registry_find(at).region ? at : 0;
+}
+
+static bool owns_page(uintptr_t page)
+{
+	return registry_has_page(page) || region_account_of(page) ||
+	       region_account_of(page + REGISTRY_PAGE - 1);
+}
+
+static const struct witness_owner owner = {
+	.next = next_question,
+	.holds = on_held,
+	.owns_page = owns_page,
+	.owner = owner_of,
+};
+
+/* Are there many questions, and a witness to begin with? */
+static bool is_worth_it(void)
+{
+	struct witness w;
+	uint32_t at = 0, questions = 0;
+	bool any = false;
+
+	while ((!any || questions < LEAST) && next_question(&at, &w)) {
+		questions++;
+		any |= w.at != 0;
+	}
+	return any && questions >= LEAST;
+}
+
+void witnessed_find(struct sweep *s, uint32_t round)
+{
+	this_round = round;
+	round_at = clock_ns();
+	numbers_end = region_numbers_end();
+	kept = 0;
+	/* Best effort: who has no witness is a suspect. */
+	if (is_worth_it())
+		(void)!witness_look(&owner, &s->own, &s->shared);
+}
+
+bool witnessed_keep(uint32_t number)
+{
+	if (GET(region_at(number)->witnessed) != this_round)
+		return false;
+	kept++;
+	region_spare(number, round_at);
+	region_acquit(number);
+	return true;
+}
+
+uint32_t witnessed_count(void)
+{
+	uint32_t n = kept;
+
+	kept = 0;
+	stats_add(kept, n);
+	stats_add(kept_memory, n);
+	return n;
+}

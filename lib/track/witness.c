@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "track/witness.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "base/check.h"
+#include "base/sync.h"
+#include "gc/gc.h"
+#include "os/companion.h"
+#include "os/pages.h"
+#include "os/stacks.h"
+#include "os/thread.h"
+#include "os/vm.h"
+#include "track/look.h"
+
+#define WORD sizeof(uintptr_t)
+#define LOOK_NS (1000 * NS_PER_MS) /* for all of them */
+#define WINDOW_PAGES 64u	   /* that the kernel is asked about at once */
+#define WINDOWS 1024u		   /* remembered, by hashing */
+#define ASKED_ALWAYS 64u /* of the windows; beyond that, one for so many questions ... */
+#define ASKED_FOR 16u	 /* ... since it costs as much as these do in a sweep */
+#define STEP_MOST 4096u	 /* bytes between words whose targets follow each other */
+
+/* What is known of some pages in a row, one bit each. */
+struct window {
+	uintptr_t first;   /* their first page; 0: nothing is known */
+	uint64_t there;	   /* private memory that is there */
+	uint64_t examined; /* ... and the next two are known */
+	uint64_t ordinary; /* a word may count */
+	uint64_t mixed;	   /* but some words of the page are regions', or in their accounts */
+};
+
+struct looking {
+	const struct witness_owner *owner;
+	const struct scratch *own;
+	const struct scratch *shared;
+	struct window *window;
+	uint32_t number; /* of the question */
+	uint32_t questions;
+	uint32_t asked; /* the kernel, about windows */
+	uintptr_t page; /* that is being loaded from */
+	/* The last that was found, and how far it was from the one before. */
+	uintptr_t last;
+	uintptr_t step;
+};
+
+/* ------------------------------------------------------------------ pages */
+
+static struct window *window_of(const struct looking *l, uintptr_t addr)
+{
+	uintptr_t index = addr / (WINDOW_PAGES * vm_page_size());
+
+	return &l->window[(index * 0x9e3779b97f4a7c15u >> 40) % WINDOWS];
+}
+
+static uint64_t bit_of(const struct window *w, uintptr_t addr)
+{
+	uintptr_t page = (addr - w->first) / vm_page_size();
+
+	fo_assert(addr >= w->first && page < WINDOW_PAGES);
+	return (uint64_t)1 << page;
+}
+
+static int on_held(const struct pages_run *run, void *arg)
+{
+	struct window *w = arg;
+
+	/* What a device or a file has is not anonymous, and a read might do more than read. */
+	if (run->anonymous && !run->swapped)
+		for (uintptr_t page = run->start; page < run->end; page += vm_page_size())
+			w->there |= bit_of(w, page);
+	return 0;
+}
+
+/* False: too many were asked about, for so few questions. */
+static bool ask_window(struct looking *l, struct window *w, uintptr_t first)
+{
+	if (l->asked > ASKED_ALWAYS + l->questions / ASKED_FOR)
+		return false;
+	l->asked++;
+	*w = (struct window){ .first = first };
+	if (pages_held(first, first + WINDOW_PAGES * vm_page_size(), on_held, w, PAGES_FILES))
+		w->there = 0;
+	return true;
+}
+
+static bool is_in_scratch(const struct scratch *s, uintptr_t addr)
+{
+	return addr - s->base < s->size;
+}
+
+static void examine(const struct looking *l, struct window *w, uintptr_t page, uint64_t bit)
+{
+	w->examined |= bit;
+	if (gc_owns(page) || gc_has_headers(page) ||
+	    stacks_were(page, page + vm_page_size()) || is_in_scratch(l->own, page) ||
+	    is_in_scratch(l->shared, page))
+		return;
+	w->ordinary |= bit;
+	if (l->owner->owns_page(page))
+		w->mixed |= bit;
+}
+
+/* Is what keeps the word at an address memory like any other? */
+static bool is_ordinary(struct looking *l, uintptr_t at)
+{
+	size_t page = vm_page_size(), bytes = WINDOW_PAGES * page;
+	uintptr_t first = at - at % bytes;
+	struct window *w = window_of(l, at);
+	uint64_t bit;
+
+	if (!first || at % sizeof(uint32_t) || at % page > page - WORD)
+		return false;
+	if (w->first != first && !ask_window(l, w, first))
+		return false;
+	bit = bit_of(w, at);
+	if (!(w->there & bit))
+		return false;
+	if (!(w->examined & bit))
+		examine(l, w, at - at % page, bit);
+	if (!(w->ordinary & bit))
+		return false;
+	return !(w->mixed & bit) || !l->owner->owner(at);
+}
+
+/* ------------------------------------------------------------------ words */
+
+/* Out of line, so that a fault finds all that was stored before. */
+_reads_all_ static _noinline_ uintptr_t load(struct looking *l, uintptr_t at)
+{
+	const volatile uint32_t *half = (const volatile uint32_t *)at;
+
+	l->page = at - at % vm_page_size();
+	__asm__ volatile("" : : : "memory");
+	return half[0] | (uintptr_t)half[1] << 32;
+}
+
+static bool points_to(struct looking *l, const struct witness *w, uintptr_t at)
+{
+	uintptr_t word;
+
+	if (!is_ordinary(l, at))
+		return false;
+	word = load(l, at);
+	return word >= w->start && word <= w->end;
+}
+
+/* Pointers to what was made one after the other often lie so far apart. */
+static void learn_step(struct looking *l, uintptr_t at)
+{
+	uintptr_t step = at - l->last;
+
+	if (step && step + STEP_MOST <= 2 * STEP_MOST)
+		l->step = step;
+	l->last = at;
+}
+
+static void answer(struct looking *l, struct witness *w)
+{
+	uintptr_t guess = l->last ? l->last + l->step : 0;
+
+	l->questions++;
+	if (!w->at || !points_to(l, w, w->at)) {
+		if (!guess || guess == w->at || !points_to(l, w, guess))
+			return;
+		w->at = guess;
+	}
+	learn_step(l, w->at);
+	l->owner->holds(w);
+}
+
+static void answer_all(void *arg)
+{
+	struct looking *l = arg;
+	struct witness w;
+
+	while (l->owner->next(&l->number, &w))
+		answer(l, &w);
+}
+
+/* In the companion.  A page that faults is not looked at again, and goes without its word. */
+static void look(void *arg)
+{
+	struct looking *l = arg;
+	uintptr_t fault;
+
+	while (!companion_guarded(answer_all, l, &fault)) {
+		struct window *w = window_of(l, l->page);
+
+		w->there &= ~bit_of(w, l->page);
+	}
+}
+
+int witness_look(const struct witness_owner *owner, struct scratch *own,
+		 const struct scratch *shared)
+{
+	struct looking *l = scratch_take(own, sizeof(*l));
+	struct companion c;
+	int err;
+
+	if (!l)
+		return -ENOMEM;
+	*l = (struct looking){
+		.owner = owner,
+		.own = own,
+		.shared = shared,
+		.window = scratch_take(own, WINDOWS * sizeof(struct window)),
+		.step = WORD,
+	};
+	if (!l->window)
+		return -ENOMEM;
+	FOSTER_SYNC("witnesses");
+	err = companion_start(&c, own, look, l);
+	return err ? err : companion_wait(&c, clock_ns() + LOOK_NS);
+}

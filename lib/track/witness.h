@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Witnesses: words in ordinary memory that an earlier sweep found to point to something, and that
+ * probably still do.  While one does, what it points to need not be made a suspect: it would be kept.
+ *
+ *     a word at ...                             is believed
+ *     a page of private memory that is there    if nothing below is true of it
+ *     a page of the collector's heap            no: its object may be unmarked now
+ *     a page of the collector's headers         no
+ *     a stack that was ever noted               no: it may be dead
+ *     a region, or the account of one           no: what is kept for it may be in doubt itself
+ *     anything else                             no: to look at it is the sweep's
+ *
+ * To keep something is safe at any time, so that threads run meanwhile.  And nothing is kept for
+ * longer than by the sweep, since the word itself is looked at each time; but for what cannot be told
+ * here (that there is a stack by now which nobody noted, say), for which its owner does not ask about
+ * each in all rounds.
+ */
+#ifndef FOSTER_TRACK_WITNESS_H
+#define FOSTER_TRACK_WITNESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attributes.h"
+#include "os/scratch.h"
+#include "track/evidence.h"
+
+/* A question: is there a word that points into [start, end], as suspects_match() has it? */
+struct witness {
+	uintptr_t start;
+	uintptr_t end;
+	uintptr_t at; /* where it was; 0: not known */
+	uint32_t number; /* the owner's name for it */
+};
+
+/* All are called from a companion. */
+struct witness_owner {
+	/* The next question after number *at, and *at moved to it.  False: there is none. */
+	bool (*next)(uint32_t *at, struct witness *w);
+	/* The answer is yes; w->at is where. */
+	void (*holds)(const struct witness *w);
+	/* Does any region stand on that page, or any account of one? */
+	bool (*owns_page)(uintptr_t page);
+	evidence_owner_fn *owner;
+};
+
+/*
+ * Answers all questions, from a companion, while the program runs.  Where there is no answer (-ENOMEM: no
+ * room in own; -EAGAIN, ...) or a part of it is missing, there are fewer witnesses.  Nothing in own and
+ * shared is one.  Context: a thread.
+ */
+int witness_look(const struct witness_owner *owner, struct scratch *own,
+		 const struct scratch *shared) _must_check_ _nonnull_all_;
+
+#endif
