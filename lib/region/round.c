@@ -179,6 +179,8 @@ static bool was_seen(uint32_t number)
 
 static bool next_gap(uint32_t *at, struct gap *gap)
 {
+	if (count_gaps() == 1)
+		return false; /* all is in place */
 	while (++*at < region_numbers_end())
 		if (is_gap(*at, gap)) {
 			gap->seen = was_seen(*at);

@@ -13,19 +13,26 @@
 #define SET(member, value) atomic_store_explicit(&(member), (value), memory_order_relaxed)
 
 #define LEAST 1024u    /* regions for which it is worth the while */
-#define TOGETHER 256u  /* numbers that have their turn together ... */
-#define ROUNDS 64u     /* ... in one of so many rounds */
+#define TOGETHER 256u  /* numbers that have their turn together */
+#define PARTS 8u       /* in one of so many rounds it is the turn of one of so many parts */
+#define BITS 64u
 
 /* Of the round; written by the reaper before its companion is there. */
 static uint32_t this_round;
-static uint64_t round_at;
+static uint64_t now;
 static uint32_t numbers_end;
 static uint32_t kept;
+/* A bit for each number, in scratch: to write to regions costs a fault each page while it is watched. */
+static uint64_t *held;
 
-/* Is nobody asked about it this time?  What a witness cannot tell for sure has an end so. */
+/*
+ * Is nobody asked about it this time?  What a witness cannot tell for sure has an end so.  In most rounds
+ * it is nobody's turn: where all are held then, there is nothing to sweep for.
+ */
 static bool has_its_turn(uint32_t number)
 {
-	return (number / TOGETHER + this_round) % ROUNDS == 0;
+	return this_round % PARTS == 0 &&
+	       (number / TOGETHER + this_round / PARTS) % PARTS == 0;
 }
 
 /* Would the sweep be asked about it? */
@@ -39,7 +46,7 @@ static bool is_asked_about(const struct region *r)
 	case LIFE_LIVE:
 	case LIFE_REVOKED:
 		return GET(r->in_place) && !life_pins(life) && !life_holds(life) &&
-		       !region_is_spared_at(r, round_at);
+		       !region_is_spared_at(r, now);
 	case LIFE_DOUBTED:
 	case LIFE_FADING:
 		return GET(r->in_place) || !round_trusts_sign();
@@ -67,13 +74,17 @@ static bool next_question(uint32_t *at, struct witness *w)
 
 void witnessed_note(uint32_t number, uintptr_t at)
 {
-	SET(region_at(number)->witness, at ? hide(at).complement : 0);
+	struct region *r = region_at(number);
+	uintptr_t hidden = at ? hide(at).complement : 0;
+
+	if (GET(r->witness) != hidden)
+		SET(r->witness, hidden);
 }
 
 static void on_held(const struct witness *w)
 {
 	witnessed_note(w->number, w->at);
-	SET(region_at(w->number)->witnessed, this_round);
+	held[w->number / BITS] |= (uint64_t)1 << w->number % BITS;
 }
 
 /* evidence_owner_fn of witnesses.  One that is being made or unmade counts too. */
@@ -112,20 +123,26 @@ static bool is_worth_it(void)
 void witnessed_find(struct sweep *s, uint32_t round)
 {
 	this_round = round;
-	round_at = clock_ns();
+	now = clock_ns();
 	numbers_end = region_numbers_end();
 	kept = 0;
+	held = NULL;
+	if (!is_worth_it())
+		return;
+	held = scratch_take(&s->own, (numbers_end / BITS + 1) * sizeof(*held));
 	/* Best effort: who has no witness is a suspect. */
-	if (is_worth_it())
+	if (held)
 		(void)!witness_look(&owner, &s->own, &s->shared);
 }
 
 bool witnessed_keep(uint32_t number)
 {
-	if (GET(region_at(number)->witnessed) != this_round)
+	if (!held || number >= numbers_end || !(held[number / BITS] >> number % BITS & 1))
 		return false;
 	kept++;
-	region_spare(number, round_at);
+	/* The next round will see for itself; but the collector's sign would ask for one. */
+	if (!GET(region_at(number)->in_place))
+		region_spare(number, now);
 	region_acquit(number);
 	return true;
 }
@@ -135,6 +152,7 @@ uint32_t witnessed_count(void)
 	uint32_t n = kept;
 
 	kept = 0;
+	held = NULL; /* it goes with the scratch */
 	stats_add(kept, n);
 	stats_add(kept_memory, n);
 	return n;

@@ -5,7 +5,7 @@
  *
  *   a round                        keeps it by
  *   finds a word                   the sweep; r->witness is where
- *   begins, and it is there still  its witness: r->witnessed is the round
+ *   begins, and it is there still  its witness
  *   begins, and it is not          what the sweep finds in that same round, if anything
  *   begins, and it is its turn     the same, whatever is there
  */
@@ -24,7 +24,7 @@
  */
 void witnessed_find(struct sweep *s, uint32_t round) _nonnull_all_;
 
-/* Does its witness keep that region in this round?  Then it is in doubt no more, and spared. */
+/* Does its witness keep that region in this round?  Then it is in doubt no more. */
 bool witnessed_keep(uint32_t number) _must_check_;
 
 /* So many since witnessed_find(), which statistics then count. */
