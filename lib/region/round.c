@@ -254,8 +254,6 @@ static bool is_suspect(uint32_t number)
 	/* Doubted anew since the queue was emptied: the next round's. */
 	if (life_get(&r->life) & LIFE_QUEUED)
 		return false;
-	if (witnessed_keep(number))
-		return false;
 	if (is_put_in_doubt(r) && !is_doubted(number))
 		return !region_is_spared(r) && region_suspect(number);
 	return is_doubted(number);
@@ -286,7 +284,7 @@ static void add_suspects(struct sweep *s, uint32_t end)
 	for (uint32_t number = 1; number < end; number++) {
 		if (s->suspects.count + 2 > s->suspects.capacity)
 			return; /* what is newer waits for the next round */
-		if (is_suspect(number))
+		if (!witnessed_is(number) && is_suspect(number))
 			add_suspect(s, number);
 	}
 }

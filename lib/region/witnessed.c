@@ -85,6 +85,11 @@ static void on_held(const struct witness *w)
 {
 	witnessed_note(w->number, w->at);
 	held[w->number / BITS] |= (uint64_t)1 << w->number % BITS;
+	kept++;
+	if (GET(region_at(w->number)->in_place))
+		return; /* the next round will see for itself */
+	region_spare(w->number, now);
+	region_acquit(w->number);
 }
 
 /* evidence_owner_fn of witnesses.  One that is being made or unmade counts too. */
@@ -135,16 +140,9 @@ void witnessed_find(struct sweep *s, uint32_t round)
 		(void)!witness_look(&owner, &s->own, &s->shared);
 }
 
-bool witnessed_keep(uint32_t number)
+bool witnessed_is(uint32_t number)
 {
-	if (!held || number >= numbers_end || !(held[number / BITS] >> number % BITS & 1))
-		return false;
-	kept++;
-	/* The next round will see for itself; but the collector's sign would ask for one. */
-	if (!GET(region_at(number)->in_place))
-		region_spare(number, now);
-	region_acquit(number);
-	return true;
+	return held && number < numbers_end && held[number / BITS] >> number % BITS & 1;
 }
 
 uint32_t witnessed_count(void)

@@ -25,7 +25,7 @@
 void witnessed_find(struct sweep *s, uint32_t round) _nonnull_all_;
 
 /* Does its witness keep that region in this round?  Then it is in doubt no more. */
-bool witnessed_keep(uint32_t number) _must_check_;
+bool witnessed_is(uint32_t number) _must_check_;
 
 /* So many since witnessed_find(), which statistics then count. */
 uint32_t witnessed_count(void);

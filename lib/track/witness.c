@@ -40,6 +40,7 @@ struct looking {
 	uint32_t questions;
 	uint32_t asked; /* the kernel, about windows */
 	uintptr_t page; /* that is being loaded from */
+	uintptr_t clean; /* the last page where all words count */
 	/* The last that was found, and how far it was from the one before. */
 	uintptr_t last;
 	uintptr_t step;
@@ -102,15 +103,15 @@ static void examine(const struct looking *l, struct window *w, uintptr_t page, u
 		w->mixed |= bit;
 }
 
-/* Is what keeps the word at an address memory like any other? */
-static bool is_ordinary(struct looking *l, uintptr_t at)
+/* The same of a page that is not the last one. */
+static bool is_in_ordinary(struct looking *l, uintptr_t at)
 {
 	size_t page = vm_page_size(), bytes = WINDOW_PAGES * page;
 	uintptr_t first = at - at % bytes;
 	struct window *w = window_of(l, at);
 	uint64_t bit;
 
-	if (!first || at % sizeof(uint32_t) || at % page > page - WORD)
+	if (!first)
 		return false;
 	if (w->first != first && !ask_window(l, w, first))
 		return false;
@@ -121,7 +122,20 @@ static bool is_ordinary(struct looking *l, uintptr_t at)
 		examine(l, w, at - at % page, bit);
 	if (!(w->ordinary & bit))
 		return false;
-	return !(w->mixed & bit) || !l->owner->owner(at);
+	if (w->mixed & bit)
+		return !l->owner->owner(at);
+	l->clean = at - at % page;
+	return true;
+}
+
+/* Is what keeps the word at an address memory like any other? */
+static bool is_ordinary(struct looking *l, uintptr_t at)
+{
+	size_t page = vm_page_size();
+
+	if (at % sizeof(uint32_t) || at % page > page - WORD)
+		return false;
+	return (l->clean && at - l->clean < page) || is_in_ordinary(l, at);
 }
 
 /* ------------------------------------------------------------------ words */
@@ -189,6 +203,7 @@ static void look(void *arg)
 		struct window *w = window_of(l, l->page);
 
 		w->there &= ~bit_of(w, l->page);
+		l->clean = 0;
 	}
 }
 
