@@ -72,7 +72,8 @@ test_programs = \
 	tests/test_sweep \
 	tests/test_sweep_end \
 	tests/test_threads \
-	tests/test_verdict
+	tests/test_verdict \
+	tests/test_witness
 # With the null collector.
 null_test_programs = \
 	tests/test_companion \

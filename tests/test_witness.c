@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Crowds of regions, held by words that stay where a round has found them: the next round looks there,
+ * and dropping them must count at once all the same.
+ */
+#include "adopting.h"
+
+#include <fcntl.h>
+#include <gc/gc.h>
+#include <pthread.h>
+
+#define COUNT 3000u /* for fewer than about a thousand nobody asks witnesses */
+#define LEN 16u
+#define STEP 48u
+#define OFFSET 24u
+#define MANY_TIMES 12 /* more collections than have turns for all */
+
+typedef void *volatile slot_t;
+#define SLOTS_BYTES (COUNT * sizeof(slot_t))
+#define SLOTS_PAGES (SLOTS_BYTES / page_size() + 1)
+
+static size_t area_pages(void)
+{
+	return COUNT * STEP / page_size() + 1;
+}
+
+static NOINLINE struct hidden area_hidden(void)
+{
+	return hidden_of(area_new(area_pages()));
+}
+
+static NOINLINE char *member(struct hidden area, unsigned int i)
+{
+	return (char *)hidden_show(area) + i * STEP + OFFSET;
+}
+
+static NOINLINE void adopt_members(struct hidden area, unsigned int from, unsigned int to,
+				   char *slots, size_t stride)
+{
+	for (unsigned int i = from; i < to; i++) {
+		char *p = member(area, i);
+
+		assert_ptr_equal(foster_adopt(p, LEN, on_release, NULL), p);
+		memcpy(slots + i * stride, &p, sizeof(p));
+	}
+}
+
+/* A crowd that is held by these slots only. */
+static NOINLINE struct hidden crowd_in(void *slots)
+{
+	struct hidden area = area_hidden();
+
+	adopt_members(area, 0, COUNT, slots, sizeof(slot_t));
+	forget();
+	return area;
+}
+
+static int released(void)
+{
+	forget();
+	return atomic_load(&adopting_released.calls);
+}
+
+/* Collects; how many were in doubt. */
+static uint64_t doubted_in_a_collection(void)
+{
+	uint64_t before = stats_now().doubted;
+
+	forget();
+	assert_true(foster_collect(-1) >= 0);
+	return stats_now().doubted - before;
+}
+
+/* All are held, and there are collections in which nearly none is in doubt. */
+static void assert_believed(uint64_t most)
+{
+	uint64_t kept = stats_now().kept, least = COUNT;
+
+	for (int i = 0; i < 3; i++) {
+		uint64_t doubted = doubted_in_a_collection();
+
+		least = doubted < least ? doubted : least;
+	}
+	assert_true(least <= most);
+	assert_true(stats_now().kept - kept >= 3 * COUNT);
+	assert_int_equal(released(), 0);
+}
+
+static NOINLINE slot_t *slots_new(void)
+{
+	slot_t *slots = malloc(SLOTS_BYTES);
+
+	assert_non_null(slots);
+	memset((void *)slots, 0, SLOTS_BYTES);
+	return slots;
+}
+
+/* A compiler may leave out what it can tell that nobody reads. */
+static NOINLINE void wipe(void *slots, size_t bytes)
+{
+	memset(slots, 0, bytes);
+	__asm__ volatile("" : : "r"(slots) : "memory");
+}
+
+static void clear(void *slots)
+{
+	wipe(slots, SLOTS_BYTES);
+}
+
+/* ------------------------------------------------------------------ held, and dropped */
+
+TEST(what_memory_holds_is_not_put_in_doubt_in_each_round)
+{
+	slot_t *slots = slots_new();
+
+	adopting_begin();
+	crowd_in((void *)slots);
+	collect_times(1);
+	assert_believed(8);
+	clear((void *)slots);
+	assert_true(are_released(COUNT));
+	free((void *)slots);
+}
+
+TEST(what_is_held_stays_through_all_turns)
+{
+	slot_t *slots = slots_new();
+
+	adopting_begin();
+	crowd_in((void *)slots);
+	collect_times(8 * MANY_TIMES);
+	assert_int_equal(released(), 0);
+	clear((void *)slots);
+	assert_true(are_released(COUNT));
+	free((void *)slots);
+}
+
+TEST(one_that_is_dropped_goes_in_the_next_collection)
+{
+	slot_t *slots = slots_new();
+
+	adopting_begin();
+	crowd_in((void *)slots);
+	collect_times(3);
+	for (unsigned int i = 0; i < 20; i++) {
+		slots[i * 149] = NULL;
+		forget();
+		assert_true(foster_collect(-1) >= 0);
+		assert_int_equal(released(), (int)i + 1);
+	}
+	clear((void *)slots);
+	assert_true(are_released(COUNT));
+	free((void *)slots);
+}
+
+TEST(new_ones_beside_those_that_are_held_are_found_there)
+{
+	slot_t *slots = slots_new();
+	struct hidden area = area_hidden();
+
+	adopting_begin();
+	adopt_members(area, 0, COUNT / 2, (char *)slots, sizeof(slot_t));
+	collect_times(2);
+	adopt_members(area, COUNT / 2, COUNT, (char *)slots, sizeof(slot_t));
+	assert_true(doubted_in_a_collection() < COUNT / 3);
+	assert_int_equal(released(), 0);
+	clear((void *)slots);
+	assert_true(are_released(COUNT));
+	free((void *)slots);
+}
+
+/* Some lie across the edges of pages. */
+TEST(packed_words_hold_what_they_point_to)
+{
+	const size_t stride = 12;
+	char *slots = calloc(COUNT, stride);
+	struct hidden area = area_hidden();
+
+	adopting_begin();
+	adopt_members(area, 0, COUNT, slots, stride);
+	forget();
+	collect_times(MANY_TIMES);
+	assert_int_equal(released(), 0);
+	wipe(slots, COUNT * stride);
+	assert_true(are_released(COUNT));
+	free(slots);
+}
+
+/* More pages than the kernel is asked about. */
+TEST(words_that_stand_far_apart_hold_what_they_point_to)
+{
+	const size_t stride = 260 * 1024 + 8;
+	char *slots = mmap(NULL, COUNT * stride, RW, ANON | MAP_NORESERVE, -1, 0);
+	struct hidden area = area_hidden();
+
+	adopting_begin();
+	assert_ptr_not_equal(slots, MAP_FAILED);
+	adopt_members(area, 0, COUNT, slots, stride);
+	forget();
+	collect_times(3);
+	assert_int_equal(released(), 0);
+	assert_int_equal(munmap(slots, COUNT * stride), 0);
+	assert_true(are_released(COUNT));
+}
+
+/* ------------------------------------------------------------------ moved */
+
+static NOINLINE void move_all(slot_t *from, slot_t *to)
+{
+	for (unsigned int i = 0; i < COUNT; i++) {
+		to[i] = from[i];
+		from[i] = NULL;
+	}
+}
+
+TEST(what_is_moved_before_each_round_stays)
+{
+	slot_t *slots[2] = { slots_new(), slots_new() };
+
+	adopting_begin();
+	crowd_in((void *)slots[0]);
+	for (unsigned int i = 0; i < MANY_TIMES; i++) {
+		move_all(slots[i % 2], slots[(i + 1) % 2]);
+		collect_times(1);
+		assert_int_equal(released(), 0);
+	}
+	clear((void *)slots[0]);
+	assert_true(are_released(COUNT));
+	free((void *)slots[0]);
+	free((void *)slots[1]);
+}
+
+struct moving {
+	slot_t *slots[2];
+	_Atomic bool end;
+};
+
+static void *move_on_and_on(void *arg)
+{
+	struct moving *m = arg;
+
+	while (!atomic_load(&m->end)) {
+		move_all(m->slots[0], m->slots[1]);
+		move_all(m->slots[1], m->slots[0]);
+	}
+	return NULL;
+}
+
+TEST(what_is_moved_all_the_time_stays)
+{
+	struct moving m = { .slots = { slots_new(), slots_new() } };
+	pthread_t thread;
+
+	adopting_begin();
+	crowd_in((void *)m.slots[0]);
+	collect_times(1);
+	thread = thread_begin(move_on_and_on, &m);
+	for (unsigned int i = 0; i < 5 * MANY_TIMES; i++)
+		(void)!foster_collect(-1); /* there may be too much to read again */
+	atomic_store(&m.end, true);
+	(void)thread_end(thread);
+	assert_int_equal(released(), 0);
+	collect_times(1);
+	assert_int_equal(released(), 0);
+	clear((void *)m.slots[0]);
+	clear((void *)m.slots[1]);
+	assert_true(are_released(COUNT));
+	free((void *)m.slots[0]);
+	free((void *)m.slots[1]);
+}
+
+/* ------------------------------------------------------------------ memory that changes */
+
+static NOINLINE char *held_by_pages(void)
+{
+	char *pages = area_new(SLOTS_PAGES);
+
+	crowd_in(pages);
+	collect_times(2);
+	assert_int_equal(released(), 0);
+	return pages;
+}
+
+TEST(what_memory_held_that_is_unmapped_goes)
+{
+	char *pages;
+
+	adopting_begin();
+	pages = held_by_pages();
+	assert_int_equal(munmap(pages, SLOTS_PAGES * page_size()), 0);
+	assert_true(are_released(COUNT));
+}
+
+TEST(what_memory_holds_that_cannot_be_read_stays)
+{
+	size_t bytes = SLOTS_PAGES * page_size();
+	char *pages;
+
+	adopting_begin();
+	pages = held_by_pages();
+	assert_int_equal(mprotect(pages, bytes, PROT_NONE), 0);
+	collect_times(MANY_TIMES);
+	assert_int_equal(released(), 0);
+	assert_int_equal(mprotect(pages, bytes, RW), 0);
+	assert_believed(8);
+	clear(pages);
+	assert_true(are_released(COUNT));
+}
+
+TEST(what_pages_held_that_were_given_back_goes)
+{
+	char *pages;
+
+	adopting_begin();
+	pages = held_by_pages();
+	assert_int_equal(madvise(pages, SLOTS_PAGES * page_size(), MADV_DONTNEED), 0);
+	assert_true(are_released(COUNT));
+}
+
+TEST(what_a_copy_of_a_file_held_that_is_truncated_goes)
+{
+	char path[PATH_MAX];
+	size_t bytes = SLOTS_PAGES * page_size();
+	int fd = pattern_file(path, bytes);
+	char *pages = mmap(NULL, bytes, RW, MAP_PRIVATE, fd, 0);
+
+	adopting_begin();
+	assert_ptr_not_equal(pages, MAP_FAILED);
+	crowd_in(pages);
+	collect_times(2);
+	assert_believed(8);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_true(are_released(COUNT));
+	assert_int_equal(close(fd), 0);
+}
+
+/* The bytes are those of a file now, which nobody wrote through this mapping. */
+TEST(what_memory_held_that_is_a_files_now_goes)
+{
+	size_t bytes = SLOTS_PAGES * page_size();
+	int fd = memfd_create("slots", 0);
+	char *pages;
+
+	adopting_begin();
+	pages = held_by_pages();
+	assert_int_equal(write(fd, pages, bytes), (ssize_t)bytes);
+	assert_ptr_equal(mmap(pages, bytes, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0), pages);
+	__asm__ volatile("" : : "r"(*(volatile char *)pages));
+	assert_true(are_released(COUNT));
+	assert_int_equal(close(fd), 0);
+}
+
+/* ------------------------------------------------------------------ what is no witness */
+
+/* The first of the crowd points to the pages, and they to the crowd. */
+static NOINLINE void adopt_holder(char *pages)
+{
+	char **first = *(char ***)pages;
+
+	assert_ptr_equal(foster_adopt(pages, SLOTS_PAGES * page_size(), NULL, NULL), pages);
+	*first = pages + 8;
+}
+
+static NOINLINE struct mark make_circle(void)
+{
+	char *pages = held_by_pages();
+
+	adopt_holder(pages);
+	return mark_of(pages);
+}
+
+TEST(a_circle_through_what_was_a_witness_goes)
+{
+	struct mark holder;
+
+	adopting_begin();
+	holder = make_circle();
+	forget();
+	assert_true(are_released(COUNT));
+	assert_goes(&holder);
+}
+
+/* Each pair holds itself, and was held by malloc memory once. */
+TEST(pairs_that_hold_each_other_go_when_nothing_else_does)
+{
+	slot_t *slots = slots_new();
+
+	adopting_begin();
+	crowd_in((void *)slots);
+	for (unsigned int i = 0; i < COUNT; i++)
+		*(slot_t *)slots[i] = slots[i ^ 1u];
+	collect_times(3);
+	assert_int_equal(released(), 0);
+	clear((void *)slots);
+	assert_true(are_released(COUNT));
+	free((void *)slots);
+}
+
+/* A word in each, and the one beside it, points to itself: no guess may take it for a witness. */
+TEST(rows_that_point_to_themselves_go)
+{
+	struct hidden area = area_hidden();
+	slot_t *slots = slots_new();
+
+	adopting_begin();
+	for (unsigned int i = 0; i < COUNT; i++) {
+		char *p = member(area, i);
+
+		*(slot_t *)p = p;
+	}
+	adopt_members(area, 0, COUNT, (char *)slots, sizeof(slot_t));
+	collect_times(2);
+	clear((void *)slots);
+	assert_true(are_released(COUNT));
+	free((void *)slots);
+}
+
+static NOINLINE void hold_on_this_stack(void)
+{
+	slot_t slots[COUNT];
+
+	crowd_in((void *)slots);
+	collect_times(3);
+	assert_int_equal(released(), 0);
+	__asm__ volatile("" : : "r"(slots) : "memory");
+}
+
+TEST(what_a_stack_held_goes_with_its_frame)
+{
+	adopting_begin();
+	hold_on_this_stack();
+	/* No forget(): the dead words are still there. */
+	for (int i = 0; i < ROUNDS; i++)
+		assert_true(foster_collect(-1) >= 0);
+	assert_true(atomic_load(&adopting_released.calls) > (int)COUNT - 64);
+	assert_true(are_released(COUNT));
+}
+
+struct on_pages {
+	struct moment runs, end;
+};
+
+static void *call_and_wait(void *arg)
+{
+	struct on_pages *t = arg;
+
+	(void)stats_now();
+	(void)foster_thread_attach();
+	moment_announce(&t->runs);
+	moment_await(&t->end);
+	(void)foster_thread_detach();
+	return NULL;
+}
+
+TEST(what_is_dead_stack_now_holds_nothing)
+{
+	const size_t bytes = (size_t)256 << 10;
+	struct on_pages t = { 0 };
+	pthread_attr_t attr;
+	pthread_t thread;
+	char *stack;
+
+	adopting_begin();
+	stack = area_new(bytes / page_size());
+	crowd_in(stack);
+	collect_times(3);
+	assert_int_equal(released(), 0);
+	assert_int_equal(pthread_attr_init(&attr), 0);
+	assert_int_equal(pthread_attr_setstack(&attr, stack, bytes), 0);
+	assert_int_equal(pthread_create(&thread, &attr, call_and_wait, &t), 0);
+	moment_await(&t.runs);
+	assert_true(are_released(COUNT));
+	moment_announce(&t.end);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static NOINLINE void hold_by_an_object(void *volatile *root)
+{
+	*root = GC_MALLOC(SLOTS_BYTES);
+	assert_non_null(*root);
+	crowd_in(*root);
+}
+
+TEST(what_an_object_of_the_collector_held_goes_with_it)
+{
+	static void *volatile root;
+
+	adopting_begin();
+	hold_by_an_object(&root);
+	collect_times(3);
+	assert_int_equal(released(), 0);
+	root = NULL;
+	assert_true(are_released(COUNT));
+}
+
+/* ------------------------------------------------------------------ other regions, other processes */
+
+#define OVERLAYS 1200u
+
+TEST(mappings_that_memory_holds_stay_and_go)
+{
+	void *volatile *slots = calloc(OVERLAYS, sizeof(*slots));
+
+	adopting_begin();
+	for (unsigned int i = 0; i < OVERLAYS; i++)
+		slots[i] = foster_mmap(NULL, page_size(), RW, ANON, -1, 0);
+	forget();
+	collect_times(MANY_TIMES);
+	assert_int_equal(stats_now().regions, OVERLAYS);
+	wipe((void *)slots, OVERLAYS * sizeof(*slots));
+	forget();
+	for (int i = 0; i < ROUNDS; i++)
+		assert_true(foster_collect(-1) >= 0);
+	assert_true(stats_now().regions < 8); /* what libgc's own memory names */
+	free((void *)slots);
+}
+
+static void hold_and_drop_in_child(void *arg)
+{
+	slot_t *slots = arg;
+
+	for (int i = 0; i < 3; i++)
+		child_check(foster_collect(-1) >= 0);
+	child_check(atomic_load(&adopting_released.calls) == 0);
+	clear((void *)slots);
+	forget();
+	for (int i = 0; i < ROUNDS; i++)
+		child_check(foster_collect(-1) >= 0);
+	child_check(atomic_load(&adopting_released.calls) == COUNT);
+}
+
+TEST(witnesses_are_asked_in_the_child_of_fork)
+{
+	slot_t *slots = slots_new();
+
+	adopting_begin();
+	crowd_in((void *)slots);
+	collect_times(2);
+	assert_child_passes(hold_and_drop_in_child, (void *)slots);
+	collect_times(2);
+	assert_int_equal(released(), 0);
+	clear((void *)slots);
+	assert_true(are_released(COUNT));
+	free((void *)slots);
+}
