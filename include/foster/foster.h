@@ -527,7 +527,7 @@ FOSTER_PUBLIC int foster_collect(int timeout_ms);
 	X(undecided, "of these, that could decide nothing: a thread not stopped, memory not read") \
 	X(swept_bytes, "bytes that they read")                                             \
 	X(paused_us, "microseconds for which they stopped all threads")                    \
-	X(kept, "times that a round found a pointer to a region in doubt")                 \
+	X(kept, "times that a round found a pointer to a region that it asked about")       \
 	X(kept_register, "of these, in a register")                                        \
 	X(kept_memory, "in private memory: malloc's, a stack, thread-local, static")       \
 	X(kept_shared, "in shared memory")                                                 \

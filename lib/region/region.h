@@ -55,8 +55,8 @@ struct region {
 	_Atomic uint32_t signs;	   /* in collections in a row; written by the sign only */
 	_Atomic uint32_t sign_cycle; /* the last of them; written by the sign only */
 	_Atomic uint32_t touched;  /* the collector's cycle when a caller last had a pointer; grows */
-	_Atomic uint64_t spared_until; /* clock_ns(); written by the reaper only */
-	_Atomic uintptr_t witness; /* see region/witnessed.h; a hidden_addr's complement; 0: none */
+	_Atomic uint64_t spared_until; /* clock_ns(); written in rounds only */
+	_Atomic uintptr_t witness; /* region/witnessed.h: a hidden_addr's complement; 0: none */
 	_Atomic bool seen; /* a round's last look showed all its pages; written in rounds only */
 	_Atomic uint8_t survived;  /* rounds that kept it, up to a limit; as spared_until */
 	_Atomic bool closed;	   /* has been REVOKED as a whole; guarded by the region lock */

@@ -6,15 +6,12 @@
 
 #include "base/check.h"
 #include "gc/gc.h"
-#include "os/stacks.h"
 
 /* Words noted for one suspect, and for all together. */
 #define TALLY_MAX 200u
 #define NOTES_PER_SUSPECT 8u
 #define NOTES_LEAST 4096u
 #define DEAD_ROOM 4096u
-#define STACKS_ROOM 1024u
-#define BLOCK ((uintptr_t)4096) /* no stack begins within one */
 #define HEADERS_PAGE ((uintptr_t)4096)
 
 #define IN_UNMARKED UINT32_MAX
@@ -34,10 +31,11 @@ size_t evidence_bytes(uint32_t suspects)
 {
 	const size_t alignment = 64; /* of each piece */
 
-	return 2 * (suspects + alignment) + suspects * sizeof(uintptr_t) + alignment + 2 * (suspects * sizeof(uint32_t) + alignment) +
+	return 2 * (suspects + alignment) + suspects * sizeof(uintptr_t) + alignment +
+	       2 * (suspects * sizeof(uint32_t) + alignment) +
 	       2 * (notes_for(suspects) * sizeof(struct evidence_note) + alignment) +
 	       headers_for(suspects) * sizeof(uintptr_t) + alignment +
-	       (DEAD_ROOM + STACKS_ROOM) * sizeof(struct evidence_dead) + 2 * alignment;
+	       DEAD_ROOM * sizeof(struct evidence_dead) + alignment;
 }
 
 int evidence_init(struct evidence *e, const struct suspects *suspects, evidence_owner_fn *owner,
@@ -60,11 +58,8 @@ int evidence_init(struct evidence *e, const struct suspects *suspects, evidence_
 		.todo = scratch_take(shared, suspects->capacity * sizeof(uint32_t)),
 		.dead = scratch_take(shared, DEAD_ROOM * sizeof(struct evidence_dead)),
 		.dead_room = DEAD_ROOM,
-		.stacks = scratch_take(shared, STACKS_ROOM * sizeof(struct evidence_dead)),
 	};
-	if (!e->place || !e->stacks)
-		return -ENOMEM;
-	if (!e->kept || !e->tally || !e->early || !e->late || !e->headers)
+	if (!e->kept || !e->tally || !e->place || !e->early || !e->late || !e->headers)
 		return -ENOMEM;
 	return e->first && e->todo && e->dead ? 0 : -ENOMEM;
 }
@@ -100,16 +95,6 @@ void evidence_dead(struct evidence *e, uintptr_t start, uintptr_t end)
 {
 	if (start < end && e->dead_count < e->dead_room)
 		e->dead[e->dead_count++] = (struct evidence_dead){ start, end };
-}
-
-void evidence_stack(struct evidence *e, const struct layout_entry *entry)
-{
-	for (uint32_t i = 0; i < e->stacks_count && i < STACKS_ROOM; i++)
-		if (e->stacks[i].start == entry->start)
-			return;
-	if (e->stacks_count < STACKS_ROOM)
-		e->stacks[e->stacks_count] = (struct evidence_dead){ entry->start, entry->end };
-	e->stacks_count++;
 }
 
 static bool is_dead(const struct evidence *e, uintptr_t at)
@@ -258,27 +243,8 @@ enum evidence_place evidence_of(const struct evidence *e, uint32_t index)
 	return (enum evidence_place)e->kept[index];
 }
 
-static bool is_on_stack(const struct evidence *e, uintptr_t at)
+uintptr_t evidence_witness(const struct evidence *e, uint32_t index)
 {
-	if (e->stacks_count > STACKS_ROOM)
-		return true;
-	for (uint32_t i = 0; i < e->stacks_count; i++)
-		if (at >= e->stacks[i].start && at < e->stacks[i].end)
-			return true;
-	return stacks_were(at, at + sizeof(at));
-}
-
-/* Of words that stand together the first is asked about. */
-uintptr_t evidence_witness(struct evidence *e, uint32_t index)
-{
-	uintptr_t at = e->place[index], block = at - at % BLOCK;
-
 	fo_assert(index < e->suspects->count);
-	if (e->kept[index] != EVIDENCE_MEMORY || !at)
-		return 0;
-	if (e->block != block) {
-		e->block = block;
-		e->block_is_stack = is_on_stack(e, at);
-	}
-	return e->block_is_stack ? 0 : at;
+	return e->kept[index] == EVIDENCE_MEMORY ? e->place[index] : 0;
 }

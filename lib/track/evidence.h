@@ -67,7 +67,7 @@ struct evidence {
 	const struct suspects *suspects;
 	evidence_owner_fn *owner;
 	uint8_t *kept;	 /* of each suspect: enum evidence_place */
-	uintptr_t *place; /* of each suspect: where the word is, if that may be a witness */
+	uintptr_t *place; /* of each suspect: for evidence_witness() */
 	uint8_t *tally;	 /* of each suspect: notes, up to a limit */
 	/* words met while the program ran */
 	struct evidence_note *early;
@@ -85,12 +85,6 @@ struct evidence {
 	struct evidence_dead *dead;
 	uint32_t dead_count;
 	uint32_t dead_room;
-	/* mappings that a stack pointer points into, up to a limit */
-	struct evidence_dead *stacks;
-	uint32_t stacks_count;
-	/* the last answer of evidence_witness() */
-	uintptr_t block;
-	bool block_is_stack;
 	struct gc_foreign foreign; /* of the moment at which words are judged */
 };
 
@@ -109,9 +103,6 @@ void evidence_early(struct evidence *e, uintptr_t at, uint32_t index) _nonnull_a
 
 /* At the moment: nothing that lies in [start, end) counts. */
 void evidence_dead(struct evidence *e, uintptr_t start, uintptr_t end) _nonnull_all_;
-
-/* At the moment: the mapping is a stack of somebody's, perhaps with other things. */
-void evidence_stack(struct evidence *e, const struct layout_entry *entry) _nonnull_all_;
 
 /*
  * At the moment: at, in the mapping around it, holds a word that points into suspect index.
@@ -137,7 +128,7 @@ void evidence_close(struct evidence *e) _nonnull_all_;
 /* What keeps suspect index; EVIDENCE_NONE: nothing does. */
 enum evidence_place evidence_of(const struct evidence *e, uint32_t index) _nonnull_all_;
 
-/* Where the word is that does, if that may be a witness (track/witness.h); else 0. */
-uintptr_t evidence_witness(struct evidence *e, uint32_t index) _nonnull_all_;
+/* Where the word is that does, if that is private memory like any other; else 0. */
+uintptr_t evidence_witness(const struct evidence *e, uint32_t index) _nonnull_all_;
 
 #endif

@@ -29,8 +29,6 @@ static void note_dead(struct sweep *s, pid_t tid, uintptr_t sp)
 	const struct layout_entry *entry = layout_at(&s->layout, sp);
 	uintptr_t low, high, live;
 
-	if (entry)
-		evidence_stack(s->evidence, entry);
 	if (!entry || !stacks_of(tid, &low, &high) || sp - low >= high - low)
 		return;
 	if (!(entry->prot & PROT_READ))
