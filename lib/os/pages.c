@@ -39,7 +39,7 @@ static bool is_refusal(int r)
 	return r == -ENOSYS || r == -ENOTTY || r == -EINVAL || r == -EPERM || r == -EACCES;
 }
 
-static int held(int fd, uintptr_t start, uintptr_t end, struct listener *l, bool files)
+static int held(int fd, uintptr_t start, uintptr_t end, struct listener *l, unsigned int how)
 {
 	const uint64_t known = pagemap_knows(fd);
 	const uint64_t empty = (PAGEMAP_ZERO | PAGEMAP_GUARD) & known;
@@ -47,7 +47,7 @@ static int held(int fd, uintptr_t start, uintptr_t end, struct listener *l, bool
 		.inverted = empty,
 		.all = empty,
 		.any = PAGEMAP_HELD,
-		.tell = PAGEMAP_HELD | PAGEMAP_HUGE | (files ? PAGEMAP_FILE : 0u),
+		.tell = PAGEMAP_HELD | PAGEMAP_HUGE | (how & PAGES_FILES ? PAGEMAP_FILE : 0u),
 		.most = PAGES_AT_ONCE,
 	};
 
@@ -55,7 +55,7 @@ static int held(int fd, uintptr_t start, uintptr_t end, struct listener *l, bool
 
 	if (known)
 		r = pagemap_scan(fd, start, end, &q, tell, l);
-	if (!is_refusal(r) || l->told)
+	if (!is_refusal(r) || l->told || how & PAGES_SCANNED)
 		return r;
 	/* The kernel does not know the question, or a filter forbids it by now. */
 	if (known)
@@ -82,7 +82,7 @@ int pages_held(uintptr_t start, uintptr_t end, pages_fn *fn, void *arg, unsigned
 
 	if (fd < 0)
 		return fd;
-	r = held(fd, start, end, &l, how & PAGES_FILES);
+	r = held(fd, start, end, &l, how);
 	if (own)
 		(void)raw(SYS_close, (uintptr_t)fd);
 	return r;

@@ -37,6 +37,8 @@ enum pages_how {
 	PAGES_OWN = 1 << 0,
 	/* Which are the page cache's: of a private file mapping those not written. */
 	PAGES_FILES = 1 << 1,
+	/* Not by reading, which tells pages of a device from others no more: else -ENOSYS. */
+	PAGES_SCANNED = 1 << 2,
 };
 
 /*

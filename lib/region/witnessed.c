@@ -22,12 +22,12 @@ static uint32_t this_round;
 static uint64_t now;
 static uint32_t numbers_end;
 static uint32_t kept;
-/* A bit for each number, in scratch: to write to regions costs a fault each page while it is watched. */
+/* A bit for each number, in scratch: written to, a page of regions that is watched faults. */
 static uint64_t *held;
 
 /*
- * Is nobody asked about it this time?  What a witness cannot tell for sure has an end so.  In most rounds
- * it is nobody's turn: where all are held then, there is nothing to sweep for.
+ * Is no witness asked about it this time?  What a witness cannot tell for sure has an end so.
+ * In most rounds it is nobody's turn: where all are held then, there is nothing to sweep for.
  */
 static bool has_its_turn(uint32_t number)
 {

@@ -67,7 +67,6 @@ static int on_held(const struct pages_run *run, void *arg)
 {
 	struct window *w = arg;
 
-	/* What a device or a file has is not anonymous, and a read might do more than read. */
 	if (run->anonymous && !run->swapped)
 		for (uintptr_t page = run->start; page < run->end; page += vm_page_size())
 			w->there |= bit_of(w, page);
@@ -81,7 +80,9 @@ static bool ask_window(struct looking *l, struct window *w, uintptr_t first)
 		return false;
 	l->asked++;
 	*w = (struct window){ .first = first };
-	if (pages_held(first, first + WINDOW_PAGES * vm_page_size(), on_held, w, PAGES_FILES))
+	/* Nothing of a device or a file, where a load might do more than load. */
+	if (pages_held(first, first + WINDOW_PAGES * vm_page_size(), on_held, w,
+		       PAGES_FILES | PAGES_SCANNED))
 		w->there = 0;
 	return true;
 }

@@ -46,9 +46,9 @@ struct witness_owner {
 };
 
 /*
- * Answers all questions, from a companion, while the program runs.  Where there is no answer (-ENOMEM: no
- * room in own; -EAGAIN, ...) or a part of it is missing, there are fewer witnesses.  Nothing in own and
- * shared is one.  Context: a thread.
+ * Answers all questions, from a companion, while the program runs.  Where it ends early there are fewer
+ * answers: -ENOMEM: no room in own; -EAGAIN, -EPERM: no companion; -ETIMEDOUT, -ECHILD: it came to
+ * an end.  Nothing in own and shared is a witness.  Context: a thread.
  */
 int witness_look(const struct witness_owner *owner, struct scratch *own,
 		 const struct scratch *shared) _must_check_ _nonnull_all_;
