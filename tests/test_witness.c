@@ -13,7 +13,8 @@
 #define LEN 16u
 #define STEP 48u
 #define OFFSET 24u
-#define MANY_TIMES 12 /* more collections than have turns for all */
+#define MANY_TIMES 12
+#define TURNS 64 /* rounds, of which a collection has two */
 
 typedef void *volatile slot_t;
 #define SLOTS_BYTES (COUNT * sizeof(slot_t))
@@ -122,13 +123,19 @@ TEST(what_memory_holds_is_not_put_in_doubt_in_each_round)
 	free((void *)slots);
 }
 
-TEST(what_is_held_stays_through_all_turns)
+/* Now and then each is asked about as if nothing had been seen before. */
+TEST(what_is_held_is_in_doubt_by_turns_and_stays)
 {
 	slot_t *slots = slots_new();
+	uint64_t before;
 
 	adopting_begin();
 	crowd_in((void *)slots);
-	collect_times(8 * MANY_TIMES);
+	collect_times(1);
+	before = stats_now().doubted;
+	collect_times(TURNS / 2);
+	assert_true(stats_now().doubted - before >= COUNT);
+	assert_true(stats_now().doubted - before < 4 * COUNT);
 	assert_int_equal(released(), 0);
 	clear((void *)slots);
 	assert_true(are_released(COUNT));
@@ -302,6 +309,26 @@ TEST(what_memory_holds_that_cannot_be_read_stays)
 	collect_times(MANY_TIMES);
 	assert_int_equal(released(), 0);
 	assert_int_equal(mprotect(pages, bytes, RW), 0);
+	assert_believed(8);
+	clear(pages);
+	assert_true(are_released(COUNT));
+}
+
+TEST(what_memory_holds_that_is_moved_as_a_whole_stays)
+{
+	size_t bytes = SLOTS_PAGES * page_size();
+	char *pages, *other;
+
+	adopting_begin();
+	pages = held_by_pages();
+	for (unsigned int i = 0; i < 4; i++) {
+		other = area_new(SLOTS_PAGES);
+		assert_ptr_equal(mremap(pages, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, other),
+				 other);
+		pages = other;
+		collect_times(1);
+		assert_int_equal(released(), 0);
+	}
 	assert_believed(8);
 	clear(pages);
 	assert_true(are_released(COUNT));

@@ -523,7 +523,7 @@ FOSTER_PUBLIC int foster_collect(int timeout_ms);
 	X(throttled, "times that a maker of regions waited for foster's thread")   \
 	X(retried, "times that a mapping failed for lack of room and was tried again") \
 	X(in_place, "regions tracked in place now")                                        \
-	X(rounds, "rounds of the sweep")                                                   \
+	X(rounds, "rounds that asked about any region")                                    \
 	X(undecided, "of these, that could decide nothing: a thread not stopped, memory not read") \
 	X(swept_bytes, "bytes that they read")                                             \
 	X(paused_us, "microseconds for which they stopped all threads")                    \
