@@ -92,6 +92,12 @@ static size_t count_gaps(void)
 	return stats_get(pool_ranges) + (regions > in_place ? regions - in_place : 0) + 1;
 }
 
+/* Is there no region and no range but in place? */
+static bool is_all_in_place(void)
+{
+	return count_gaps() == 1;
+}
+
 /* What foster has mapped itself; of BPF maps some are arenas, and adopted memory may be anything. */
 static enum layout_vouched vouch_for(const struct region *r)
 {
@@ -179,8 +185,8 @@ static bool was_seen(uint32_t number)
 
 static bool next_gap(uint32_t *at, struct gap *gap)
 {
-	if (count_gaps() == 1)
-		return false; /* all is in place */
+	if (is_all_in_place())
+		return false;
 	while (++*at < region_numbers_end())
 		if (is_gap(*at, gap)) {
 			gap->seen = was_seen(*at);
@@ -259,11 +265,15 @@ static bool is_suspect(uint32_t number)
 	return is_doubted(number);
 }
 
+#define COUNTED_MOST 1024u /* beyond that to look at each is a part of the round */
+
 /* How many may be in doubt: an upper bound, since only this thread makes suspects of them. */
 static uint32_t count_candidates(void)
 {
 	uint32_t n = 0;
 
+	if (is_all_in_place() && stats_get(in_place) > COUNTED_MOST)
+		return (uint32_t)(stats_get(in_place) + stats_get(revoked));
 	for (uint32_t number = 1; number < region_numbers_end(); number++)
 		n += is_put_in_doubt(region_at(number)) || is_doubted(number);
 	return n;
@@ -414,7 +424,8 @@ void round_drop_doubts(void)
 
 #define NOTHING_TO_DECIDE 1
 
-static int run_round(void)
+/* Out of line: who calls it wipes what it leaves of addresses on the stack. */
+static _noinline_ int run_round(void)
 {
 	/* Static: it names the scratch that holds addresses, and is no evidence itself. */
 	static struct sweep sweep;
@@ -472,8 +483,10 @@ int round_run(enum round_why why)
 	signs_follow = why == ROUND_DUE && !round_trusts_sign() && gc_signs_needed() == 1;
 	if (wants_signs(why))
 		err = gc_collect();
-	if (!err)
+	if (!err) {
 		err = run_round();
+		thread_wipe_stack();
+	}
 	/* What is not new is to have its signs. */
 	if (err == NOTHING_TO_DECIDE)
 		err = signs_follow && is_anything_tracked() ? gc_collect() : 0;

@@ -55,21 +55,32 @@ static bool is_asked_about(const struct region *r)
 	}
 }
 
-static bool next_question(uint32_t *at, struct witness *w)
+/* The next after that number; NULL: none. */
+static const struct region *next_region(uint32_t *at)
 {
 	while (++*at < numbers_end) {
 		const struct region *r = region_at(*at);
-		uintptr_t hidden = GET(r->witness);
 
-		if (has_its_turn(*at) || !is_asked_about(r))
-			continue;
-		w->start = region_base(r) + GET(r->delta);
-		w->end = w->start + GET(r->len);
-		w->at = hidden ? reveal((hidden_addr){ hidden }) : 0;
-		w->number = *at;
-		return true;
+		if (!has_its_turn(*at) && is_asked_about(r))
+			return r;
 	}
-	return false;
+	return NULL;
+}
+
+/* In the companion, whose stack is no evidence. */
+static bool next_question(uint32_t *at, struct witness *w)
+{
+	const struct region *r = next_region(at);
+	uintptr_t hidden;
+
+	if (!r)
+		return false;
+	hidden = GET(r->witness);
+	w->start = region_base(r) + GET(r->delta);
+	w->end = w->start + GET(r->len);
+	w->at = hidden ? reveal((hidden_addr){ hidden }) : 0;
+	w->number = *at;
+	return true;
 }
 
 void witnessed_note(uint32_t number, uintptr_t at)
@@ -114,13 +125,13 @@ static const struct witness_owner owner = {
 /* Are there many questions, and a witness to begin with? */
 static bool is_worth_it(void)
 {
-	struct witness w;
+	const struct region *r;
 	uint32_t at = 0, questions = 0;
 	bool any = false;
 
-	while ((!any || questions < LEAST) && next_question(&at, &w)) {
+	while ((!any || questions < LEAST) && (r = next_region(&at))) {
 		questions++;
-		any |= w.at != 0;
+		any |= GET(r->witness) != 0;
 	}
 	return any && questions >= LEAST;
 }
