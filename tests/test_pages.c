@@ -504,6 +504,17 @@ static void allow_descriptors(rlim_t most)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
+TEST(who_asks_for_the_question_gets_no_reading)
+{
+	char *p = map_anon(4);
+	const uintptr_t start = (uintptr_t)p, end = start + 4 * page_size();
+
+	write_pages(p, 1, 2);
+	only_by_reading();
+	assert_true(pages_held(start, end, collect, NULL, PAGES_FILES | PAGES_SCANNED) < 0);
+	assert_int_equal(runs_count, 0);
+}
+
 TEST(without_a_descriptor_left_it_is_an_error)
 {
 	char *p = map_anon(4);
