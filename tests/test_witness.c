@@ -176,6 +176,35 @@ TEST(new_ones_beside_those_that_are_held_are_found_there)
 	free((void *)slots);
 }
 
+static NOINLINE void adopt_one(struct hidden area, unsigned int i, slot_t *slot)
+{
+	*slot = foster_adopt(member(area, i), LEN, on_release, NULL);
+	assert_non_null(*slot);
+}
+
+/* Their numbers are those of regions that were made before all others, and went. */
+TEST(new_ones_that_come_before_those_beside_them_are_found_there)
+{
+	const unsigned int half = COUNT / 2;
+	struct hidden area = area_hidden();
+	slot_t *slots = slots_new(), *other = slots_new();
+
+	adopting_begin();
+	adopt_members(area_hidden(), 0, half, (char *)other, sizeof(slot_t));
+	adopt_members(area, 0, half, (char *)(slots + half), sizeof(slot_t));
+	collect_times(1);
+	clear((void *)other);
+	assert_true(are_released((int)half));
+	collect_times(1);
+	for (unsigned int i = 0; i < half; i++)
+		adopt_one(area, half + i, slots + half - 1 - i);
+	assert_true(doubted_in_a_collection() < COUNT / 3);
+	clear((void *)slots);
+	assert_true(are_released((int)(2 * half + half)));
+	free((void *)slots);
+	free((void *)other);
+}
+
 /* Some lie across the edges of pages. */
 TEST(packed_words_hold_what_they_point_to)
 {

@@ -55,22 +55,29 @@ static bool is_asked_about(const struct region *r)
 	}
 }
 
-/* The next after that number; NULL: none. */
-static const struct region *next_region(uint32_t *at)
+static bool is_held(uint32_t number)
 {
-	while (++*at < numbers_end) {
+	return held && number < numbers_end && held[number / BITS] >> number % BITS & 1;
+}
+
+/* The next to that number; NULL: none. */
+static const struct region *next_region(uint32_t *at, bool backwards)
+{
+	if (backwards && !*at)
+		*at = numbers_end;
+	for (*at += backwards ? -1u : 1u; *at && *at < numbers_end; *at += backwards ? -1u : 1u) {
 		const struct region *r = region_at(*at);
 
-		if (!has_its_turn(*at) && is_asked_about(r))
+		if (is_held(*at) || (!has_its_turn(*at) && is_asked_about(r)))
 			return r;
 	}
 	return NULL;
 }
 
 /* In the companion, whose stack is no evidence. */
-static bool next_question(uint32_t *at, struct witness *w)
+static bool next_question(uint32_t *at, bool backwards, struct witness *w)
 {
-	const struct region *r = next_region(at);
+	const struct region *r = next_region(at, backwards);
 	uintptr_t hidden;
 
 	if (!r)
@@ -80,6 +87,7 @@ static bool next_question(uint32_t *at, struct witness *w)
 	w->end = w->start + GET(r->len);
 	w->at = hidden ? reveal((hidden_addr){ hidden }) : 0;
 	w->number = *at;
+	w->held = is_held(*at);
 	return true;
 }
 
@@ -129,7 +137,7 @@ static bool is_worth_it(void)
 	uint32_t at = 0, questions = 0;
 	bool any = false;
 
-	while ((!any || questions < LEAST) && (r = next_region(&at))) {
+	while ((!any || questions < LEAST) && (r = next_region(&at, false))) {
 		questions++;
 		any |= GET(r->witness) != 0;
 	}
@@ -153,7 +161,7 @@ void witnessed_find(struct sweep *s, uint32_t round)
 
 bool witnessed_is(uint32_t number)
 {
-	return held && number < numbers_end && held[number / BITS] >> number % BITS & 1;
+	return is_held(number);
 }
 
 uint32_t witnessed_count(void)

@@ -20,6 +20,7 @@
 #define WINDOWS 1024u		   /* remembered, by hashing */
 #define ASKED_ALWAYS 64u /* of the windows; beyond that, one for so many questions ... */
 #define ASKED_FOR 16u	 /* ... since it costs as much as these do in a sweep */
+#define BACK_FOR 64u	 /* questions that are worth the way back */
 #define STEP_MOST 4096u	 /* bytes between words whose targets follow each other */
 
 /* What is known of some pages in a row, one bit each. */
@@ -37,7 +38,9 @@ struct looking {
 	const struct scratch *shared;
 	struct window *window;
 	uint32_t number; /* of the question */
+	bool backwards;	 /* what has no answer is asked about once more, from the other side */
 	uint32_t questions;
+	uint32_t unanswered;
 	uint32_t asked; /* the kernel, about windows */
 	uintptr_t page; /* that is being loaded from */
 	uintptr_t clean; /* the last page where all words count */
@@ -176,9 +179,11 @@ static void answer(struct looking *l, struct witness *w)
 	uintptr_t guess = l->last ? l->last + l->step : 0;
 
 	l->questions++;
-	if (!w->at || !points_to(l, w, w->at)) {
-		if (!guess || guess == w->at || !points_to(l, w, guess))
+	if (l->backwards || !w->at || !points_to(l, w, w->at)) {
+		if (!guess || guess == w->at || !points_to(l, w, guess)) {
+			l->unanswered++;
 			return;
+		}
 		w->at = guess;
 	}
 	learn_step(l, w->at);
@@ -190,14 +195,16 @@ static void answer_all(void *arg)
 	struct looking *l = arg;
 	struct witness w;
 
-	while (l->owner->next(&l->number, &w))
-		answer(l, &w);
+	while (l->owner->next(&l->number, l->backwards, &w))
+		if (w.held)
+			learn_step(l, w.at);
+		else
+			answer(l, &w);
 }
 
-/* In the companion.  A page that faults is not looked at again, and goes without its word. */
-static void look(void *arg)
+/* A page that faults is not looked at again, and goes without its word. */
+static void look_along(struct looking *l)
 {
-	struct looking *l = arg;
 	uintptr_t fault;
 
 	while (!companion_guarded(answer_all, l, &fault)) {
@@ -206,6 +213,20 @@ static void look(void *arg)
 		w->there &= ~bit_of(w, l->page);
 		l->clean = 0;
 	}
+}
+
+/* In the companion. */
+static void look(void *arg)
+{
+	struct looking *l = arg;
+
+	look_along(l);
+	/* New ones may come before those beside which they are. */
+	if (!l->last || l->unanswered < BACK_FOR)
+		return;
+	l->backwards = true;
+	l->number = 0;
+	look_along(l);
 }
 
 int witness_look(const struct witness_owner *owner, struct scratch *own,

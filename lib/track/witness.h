@@ -32,12 +32,13 @@ struct witness {
 	uintptr_t end;
 	uintptr_t at; /* where it was; 0: not known */
 	uint32_t number; /* the owner's name for it */
+	bool held; /* answered with yes already */
 };
 
 /* All are called from a companion. */
 struct witness_owner {
-	/* The next question after number *at, and *at moved to it.  False: there is none. */
-	bool (*next)(uint32_t *at, struct witness *w);
+	/* The question next to number *at, and *at moved to it; from 0 on.  False: there is none. */
+	bool (*next)(uint32_t *at, bool backwards, struct witness *w);
 	/* The answer is yes; w->at is where. */
 	void (*holds)(const struct witness *w);
 	/* Does any region stand on that page, or any account of one? */
