@@ -207,22 +207,6 @@ TEST(a_page_holds_the_end_of_one_range_and_the_beginning_of_another)
 	assert_int_equal(registry_nodes(), 0);
 }
 
-TEST(a_page_with_any_byte_of_a_region_on_it_is_told_from_others)
-{
-	const uintptr_t large = base + ((uintptr_t)1 << 30);
-
-	set(base + PAGE + 77, base + PAGE + 78, 5, false);
-	set(large, large + ((uintptr_t)1 << 30), 6, false);
-	assert_false(registry_has_page(base));
-	assert_true(registry_has_page(base + PAGE));
-	assert_true(registry_has_page(base + 2 * PAGE - 1));
-	assert_false(registry_has_page(base + 2 * PAGE));
-	assert_true(registry_has_page(large + 1000 * PAGE));
-	assert_false(registry_has_page(UINTPTR_MAX));
-	set(base + PAGE + 77, base + PAGE + 78, 0, false);
-	assert_false(registry_has_page(base + PAGE));
-}
-
 TEST(the_lowest_and_the_highest_byte_are_found)
 {
 	set(0, 1, 1, false);
