@@ -16,6 +16,7 @@
 #include <gc/gc.h>
 
 #include "base/sync.h"
+#include "os/tracking.h"
 #include "refuse.h"
 
 /* One that is dropped, and one whose only pointer is in malloc's memory. */
@@ -86,6 +87,42 @@ TEST(a_round_decides)
 	assert_true(stats_now().rounds > rounds);
 	assert_int_equal(stats_now().undecided, 0);
 	assert_true(stats_now().swept_bytes > 0);
+}
+
+#define MUCH ((size_t)16 << 20)
+
+static _Atomic bool was_early;
+
+static void watch_early(const char *name)
+{
+	if (!strcmp(name, "sweep-pass"))
+		atomic_store(&was_early, true);
+}
+
+static bool is_read_early_with(int flags)
+{
+	void *p = mmap(NULL, MUCH, RW, MAP_ANONYMOUS | MAP_POPULATE | flags, -1, 0);
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	atomic_store(&was_early, false);
+	sync_hook = watch_early;
+	assert_true(foster_collect(20000) >= 0);
+	sync_hook = NULL;
+	assert_int_equal(munmap(p, MUCH), 0);
+	return atomic_load(&was_early);
+}
+
+/* Shared memory has to be read in the pause in any way. */
+TEST(only_private_memory_makes_a_process_large)
+{
+	begin();
+	if (!tracking_works())
+		test_skip("this kernel, or this user, has no asynchronous write tracking");
+	if (test_is_sanitized())
+		test_skip("a sanitizer makes every process large");
+	assert_false(is_read_early_with(MAP_SHARED));
+	assert_true(is_read_early_with(MAP_PRIVATE));
+	assert_works();
 }
 
 TEST(without_a_region_in_doubt_there_is_no_round)

@@ -393,22 +393,34 @@ bool vm_is_mapped(uintptr_t start, uintptr_t end)
 	return true;
 }
 
-uint64_t vm_resident(void)
+static uint64_t next_figure(const char **text)
+{
+	uint64_t figure = 0;
+
+	for (; **text >= '0' && **text <= '9'; ++*text)
+		figure = figure * 10 + (uint64_t)(**text - '0');
+	*text += **text == ' ';
+	return figure;
+}
+
+uint64_t vm_resident_private(void)
 {
 	char text[64];
-	uint64_t pages = 0;
+	uint64_t all, shared;
 	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	const char *at = text;
 
 	if (fd >= 0)
 		close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	while (*at && *at != ' ')
-		at++;
-	for (at += *at == ' '; *at >= '0' && *at <= '9'; at++)
-		pages = pages * 10 + (uint64_t)(*at - '0');
-	return n > 0 ? pages * vm_page_size() : UINT64_MAX;
+	if (n <= 0)
+		return UINT64_MAX;
+	text[n] = '\0';
+	(void)next_figure(&at); /* addresses */
+	all = next_figure(&at);
+	shared = next_figure(&at);
+	/* The kernel counts the two one after the other. */
+	return all > shared ? (all - shared) * vm_page_size() : 0;
 }
 
 dev_t vm_memory_device(void)

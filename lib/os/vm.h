@@ -117,8 +117,11 @@ int vm_make_readable(uintptr_t addr, size_t len) _must_check_;
 /* Takes the range out of the address space; spends the reserve as vm_forbid() does. */
 int vm_unmap(uintptr_t addr, size_t len) _must_check_;
 
-/* Bytes of memory that the process has, files included; UINT64_MAX where the kernel does not tell. */
-uint64_t vm_resident(void);
+/*
+ * Bytes of memory that are the process's alone: neither shared memory nor what files have.  UINT64_MAX
+ * where the kernel does not tell.
+ */
+uint64_t vm_resident_private(void);
 
 /*
  * The device of files that are memory and have no name: memfds, shared anonymous memory.  0: not to be

@@ -27,7 +27,7 @@
 #define PASSES_MOST 4		     /* over what was written while the program runs */
 #define PASS_ENOUGH ((uint64_t)1 << 20) /* bytes: what is left is for the pause */
 #define GAPS_AROUND 1024u    /* that are not walked over at the end of the tracking */
-#define SMALL_PROCESS ((uint64_t)6 << 20) /* bytes that are read in the pause at once */
+#define SMALL_PROCESS ((uint64_t)6 << 20) /* private bytes, read in the pause at once */
 
 /* PREPARING -> READY -> PAUSED -> RESUMED, or from READY to ABANDONED.  Waiters sleep on it. */
 enum phase { PREPARING, READY, PAUSED, RESUMED, ABANDONED };
@@ -335,10 +335,13 @@ static int run(struct sweep *s)
 static bool no_snapshot; /* there was an arena, or the kernel's long list is missing */
 static bool no_tracking; /* it worked once, and was forbidden since */
 
-/* What is fastest here. */
+/*
+ * What is fastest here: only private memory can be read before the pause, or after it.  (In a tracked
+ * round much of what a process shares, in many mappings, is walked over for nothing.)
+ */
 static enum sweep_way best_way(void)
 {
-	if (vm_resident() < SMALL_PROCESS)
+	if (vm_resident_private() < SMALL_PROCESS)
 		return SWEEP_PAUSE;
 	if (tracking_works() && !no_tracking)
 		return SWEEP_TRACKED;
