@@ -72,6 +72,7 @@ test_programs = \
 	tests/test_sweep \
 	tests/test_sweep_end \
 	tests/test_threads \
+	tests/test_unread \
 	tests/test_verdict \
 	tests/test_witness
 # With the null collector.

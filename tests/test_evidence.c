@@ -244,6 +244,68 @@ TEST(a_word_in_a_suspect_is_worth_what_the_suspect_is)
 	assert_int_equal(evidence_of(&e, 3), EVIDENCE_NONE);
 }
 
+static void assert_wakes(uint32_t index)
+{
+	uint32_t woken;
+
+	assert_true(evidence_wake(&e, &woken));
+	assert_int_equal(woken, index);
+}
+
+static void assert_sleeps(void)
+{
+	uint32_t woken;
+
+	assert_false(evidence_wake(&e, &woken));
+}
+
+TEST(what_speaks_for_a_suspect_wakes_it_once)
+{
+	begin_with_heap(GC_HOLDER_UNMARKED);
+	evidence_sleep(&e, 0);
+	evidence_sleep(&e, 1);
+	points(0, 0);
+	assert_sleeps();
+	judge(HEAP, 0);
+	points(0, 0);
+	judge(HEAP, 0);
+	assert_wakes(0);
+	assert_sleeps();
+	points(0, 1);
+	assert_wakes(1);
+	judge(ELSEWHERE, 0);
+	assert_sleeps();
+	evidence_read(&e);
+	evidence_close(&e);
+	assert_int_equal(evidence_of(&e, 1), EVIDENCE_REGION);
+	assert_false(e.overslept);
+}
+
+TEST(what_had_no_room_for_its_early_words_does_not_sleep)
+{
+	begin(2);
+	for (int i = 0; i < 1000; i++)
+		evidence_early(&e, ELSEWHERE, 1);
+	evidence_sleep(&e, 1);
+	assert_wakes(1);
+	assert_sleeps();
+}
+
+TEST(what_is_kept_asleep_is_told)
+{
+	begin(2);
+	evidence_sleep(&e, 0);
+	evidence_sleep(&e, 1);
+	evidence_register(&e, 0);
+	assert_wakes(0);
+	evidence_read(&e);
+	evidence_spare(&e, 0);
+	assert_false(e.overslept);
+	evidence_spare(&e, 1);
+	evidence_close(&e);
+	assert_true(e.overslept);
+}
+
 TEST(a_word_in_a_suspect_itself_keeps_nothing)
 {
 	begin(1);

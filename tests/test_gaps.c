@@ -167,7 +167,7 @@ static bool is_not_filled(const struct gap *gap)
 TEST(gaps_that_hold_something_are_none)
 {
 	static const struct gaps_owner owner = { count_some, next_backwards, NULL, NULL,
-						 is_not_filled };
+						 is_not_filled, NULL };
 	struct scratch s = look_scratch();
 	struct gaps g;
 
@@ -187,7 +187,7 @@ TEST(gaps_that_hold_something_are_none)
 TEST(without_room_there_are_no_gaps)
 {
 	static const struct gaps_owner owner = { count_some, next_backwards, NULL, NULL,
-						 is_not_filled };
+						 is_not_filled, NULL };
 	struct scratch s = { 0 };
 	struct gaps g;
 
@@ -244,7 +244,7 @@ static void count_look(const struct gap *gap UNUSED, bool whole)
 }
 
 static const struct gaps_owner striped = { count_stripes, next_stripe, NULL, count_look,
-					   is_always };
+					   is_always, NULL };
 
 static char *stripe(size_t i)
 {

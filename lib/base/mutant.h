@@ -16,6 +16,8 @@ enum mutant {
 	MUTANT_OLD_PAGES,     /* written pages are not read again */
 	MUTANT_RUNNING,	      /* threads that the collector does not know are not stopped */
 	MUTANT_NO_PAUSE,      /* the decision is made before the collection */
+	MUTANT_OVERSLEPT,     /* what was not read may be kept, and what it points to goes */
+	MUTANT_NOBODY_WAKES,  /* regions in doubt are not read, whatever speaks for them */
 };
 
 #ifdef FOSTER_SYNC_POINTS

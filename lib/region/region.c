@@ -268,7 +268,7 @@ void region_born(uint32_t number, const struct region_facts *facts)
 	SET(r->release, facts->release);
 	SET(r->release_arg, facts->release_arg);
 	SET(r->survived, 0);
-	SET(r->seen, false);
+	SET(r->seen, SEEN_NEVER);
 	SET(r->touched, gc_cycles());
 	stats_add(mapped, 1);
 	stats_add(regions, 1);

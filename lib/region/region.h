@@ -26,6 +26,12 @@ enum region_backing {
 	BACKING_MEMORY,	   /* shared, of no file or of one that has no name */
 };
 
+enum region_seen {
+	SEEN_NEVER,
+	SEEN_WHOLE, /* all its pages were there, and nothing else */
+	SEEN_ODD,
+};
+
 /* What the maker tells of a region. */
 struct region_facts {
 	size_t delta; /* from the range's base to the user's first byte */
@@ -57,7 +63,7 @@ struct region {
 	_Atomic uint32_t touched;  /* the collector's cycle when a caller last had a pointer; grows */
 	_Atomic uint64_t spared_until; /* clock_ns(); written in rounds only */
 	_Atomic uintptr_t witness; /* region/witnessed.h: a hidden_addr's complement; 0: none */
-	_Atomic bool seen; /* a round's last look showed all its pages; written in rounds only */
+	_Atomic uint8_t seen; /* enum region_seen: a round's last look; written in rounds only */
 	_Atomic uint8_t survived;  /* rounds that kept it, up to a limit; as spared_until */
 	_Atomic bool closed;	   /* has been REVOKED as a whole; guarded by the region lock */
 	/* of the range: fixed from LIFE_FREE to LIFE_FREE */
@@ -201,6 +207,12 @@ struct region *region_show(uint32_t number) _must_check_;
 void region_judge(void);
 void region_judged(void);
 void region_judging_after_fork(void);
+
+/*
+ * At the end of the marking of a cycle, before the signs of that collection: will it, as far as can
+ * be told?  Any context while the world stands still; no lock.
+ */
+bool region_may_go_yet(uint32_t number, uint32_t cycle) _must_check_;
 
 /* Would region_condemn() end it, as things are? */
 bool region_may_go(uint32_t number, uint32_t cycle) _must_check_;

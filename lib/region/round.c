@@ -24,8 +24,11 @@
 
 static _Atomic unsigned int way = FOSTER_SWEEP_DEFAULT;
 
+#define READING_ALL 8u /* after a round that left unread what it had to know */
+
 /* The reaper's own. */
 static unsigned int swapped_out; /* rounds in a row */
+static unsigned int reading_all; /* until it is 0; one less in each round */
 static uint32_t rounds_begun;
 static bool signs_follow; /* the collection that decides gives them, to what is new */
 static uint32_t newest;	  /* collection, when the round began */
@@ -180,7 +183,7 @@ static bool was_seen(uint32_t number)
 {
 	const struct region *r = region_at(number);
 
-	return GET(r->seen) && GET(r->backing) != BACKING_FILE && !has_its_turn(number);
+	return GET(r->seen) == SEEN_WHOLE && GET(r->backing) != BACKING_FILE && !has_its_turn(number);
 }
 
 static bool next_gap(uint32_t *at, struct gap *gap)
@@ -190,6 +193,7 @@ static bool next_gap(uint32_t *at, struct gap *gap)
 	while (++*at < region_numbers_end())
 		if (is_gap(*at, gap)) {
 			gap->seen = was_seen(*at);
+			gap->odd = GET(region_at(*at)->seen) == SEEN_ODD;
 			return true;
 		}
 	return false;
@@ -197,7 +201,8 @@ static bool next_gap(uint32_t *at, struct gap *gap)
 
 static void saw_gap(const struct gap *gap, bool whole)
 {
-	atomic_store_explicit(&region_at(gap->number)->seen, whole, memory_order_relaxed);
+	atomic_store_explicit(&region_at(gap->number)->seen, whole ? SEEN_WHOLE : SEEN_ODD,
+			      memory_order_relaxed);
 }
 
 static bool is_gap_still(const struct gap *gap)
@@ -208,12 +213,18 @@ static bool is_gap_still(const struct gap *gap)
 	       now.from == gap->from && now.to == gap->to;
 }
 
+static bool may_gap_go(const struct gap *gap)
+{
+	return region_may_go_yet(gap->number, gc_cycles());
+}
+
 static const struct gaps_owner gaps = {
 	.count = count_gaps,
 	.next = next_gap,
 	.vouch = vouch,
 	.saw = saw_gap,
 	.is_still = is_gap_still,
+	.may_go = may_gap_go,
 };
 
 /* In doubt, and the sweep is asked. */
@@ -365,15 +376,19 @@ static bool pass_verdict(struct sweep *s, uint32_t i, uint64_t now)
 
 #define CONDEMNED 1u /* flag of a suspect */
 
-static void pass_verdicts(struct sweep *s)
+/* False: one stays of which it is not known what it points to, so that all have to. */
+static bool pass_verdicts(struct sweep *s)
 {
 	uint64_t now = clock_ns();
+	bool known;
 
 	region_judge();
 	spare_others(s);
-	for (uint32_t i = 0; i < s->suspects.count; i++)
+	known = !sweep_overslept(s);
+	for (uint32_t i = 0; i < s->suspects.count && known; i++)
 		s->suspects.list[i].flags = pass_verdict(s, i, now) ? CONDEMNED : 0;
 	region_judged();
+	return known;
 }
 
 /* Callbacks of users run here.  What the kernel will not release is in the queue again. */
@@ -403,13 +418,16 @@ static void count_round(const struct sweep *s, int err)
 /* -EAGAIN: nothing was decided; -EBUSY: not even tried. */
 static int conclude(struct sweep *s, int err)
 {
+	if (!err && !pass_verdicts(s)) {
+		reading_all = READING_ALL;
+		err = -EAGAIN;
+	}
 	if (err != -EBUSY)
 		count_round(s, err);
 	if (err) {
 		acquit_all(s);
 		return err == -EBUSY ? err : -EAGAIN;
 	}
-	pass_verdicts(s);
 	release_condemned(s);
 	return 0;
 }
@@ -435,6 +453,7 @@ static _noinline_ int run_round(void)
 
 	rounds_begun++;
 	newest = gc_cycles();
+	reading_all -= reading_all != 0;
 	/* Else the reaper settles it, after the round. */
 	if (!round_trusts_sign())
 		empty_queue();
@@ -450,6 +469,7 @@ static _noinline_ int run_round(void)
 		witnessed_find(&sweep, rounds_begun);
 		add_suspects(&sweep, end);
 		sweep.reader.fault_in = swapped_out >= SWAPPED_OUT_MOST;
+		sweep.reads_all = reading_all;
 		err = sweep.suspects.count ? sweep_decide(&sweep, sweep_way()) : 0;
 		again = err == -ENOMEM && sweep_grow();
 		if (!again && (witnessed_count() || sweep.suspects.count))

@@ -32,11 +32,17 @@ static uint64_t life_of(const struct region *r)
 
 /* ------------------------------------------------------------------ the sign */
 
-/* Counts the signs in collections in a row; true when there were enough of them. */
+/* How many in collections in a row there are with one in this cycle. */
+static uint32_t signs_in(const struct region *r, uint32_t cycle)
+{
+	return GET(r->sign_cycle) + 1 == cycle ? GET(r->signs) + 1 : 1;
+}
+
+/* Counts the signs; true when there were enough of them. */
 static bool enough_signs(struct region *r)
 {
 	uint32_t cycle = gc_cycles();
-	uint32_t in_a_row = GET(r->sign_cycle) + 1 == cycle ? GET(r->signs) + 1 : 1;
+	uint32_t in_a_row = signs_in(r, cycle);
 
 	SET(r->signs, in_a_row);
 	SET(r->sign_cycle, cycle);
@@ -193,13 +199,31 @@ static bool collector_agrees(const struct region *r, uint32_t cycle)
 	       (GET(r->sign_cycle) == cycle && GET(r->signs) >= gc_signs_needed());
 }
 
-static bool may_go(const struct region *r, uint64_t life, uint32_t cycle)
+/* The same at the end of marking: is the sign to come, as far as can be told? */
+static bool collector_will_agree(const struct region *r, uint32_t cycle)
+{
+	return GET(r->in_place) || (signs_in(r, cycle) >= gc_signs_needed() &&
+				    !gc_object_marked(overlay_object(region_base(r))));
+}
+
+static bool is_doubt_unchanged(const struct region *r, uint64_t life, uint32_t cycle)
 {
 	if (life_state(life) != LIFE_DOUBTED && life_state(life) != LIFE_FADING)
 		return false;
 	/* Revived and doubted anew; or (8), a doubt of a later collection. */
-	return !(life & LIFE_QUEUED) && !touched_since(r, cycle) &&
-	       collector_agrees(r, cycle);
+	return !(life & LIFE_QUEUED) && !touched_since(r, cycle);
+}
+
+static bool may_go(const struct region *r, uint64_t life, uint32_t cycle)
+{
+	return is_doubt_unchanged(r, life, cycle) && collector_agrees(r, cycle);
+}
+
+bool region_may_go_yet(uint32_t number, uint32_t cycle)
+{
+	const struct region *r = region_at(number);
+
+	return is_doubt_unchanged(r, life_of(r), cycle) && collector_will_agree(r, cycle);
 }
 
 bool region_may_go(uint32_t number, uint32_t cycle)

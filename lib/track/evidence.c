@@ -31,7 +31,7 @@ size_t evidence_bytes(uint32_t suspects)
 {
 	const size_t alignment = 64; /* of each piece */
 
-	return 2 * (suspects + alignment) + suspects * sizeof(uintptr_t) + alignment +
+	return 3 * (suspects + alignment) + suspects * sizeof(uintptr_t) + alignment +
 	       2 * (suspects * sizeof(uint32_t) + alignment) +
 	       2 * (notes_for(suspects) * sizeof(struct evidence_note) + alignment) +
 	       headers_for(suspects) * sizeof(uintptr_t) + alignment +
@@ -58,15 +58,33 @@ int evidence_init(struct evidence *e, const struct suspects *suspects, evidence_
 		.todo = scratch_take(shared, suspects->capacity * sizeof(uint32_t)),
 		.dead = scratch_take(shared, DEAD_ROOM * sizeof(struct evidence_dead)),
 		.dead_room = DEAD_ROOM,
+		.asleep = scratch_take(shared, suspects->capacity),
+		.morning = true,
 	};
-	if (!e->kept || !e->tally || !e->place || !e->early || !e->late || !e->headers)
+	if (!e->asleep || !e->kept || !e->tally || !e->place || !e->early || !e->late ||
+	    !e->headers)
 		return -ENOMEM;
 	return e->first && e->todo && e->dead ? 0 : -ENOMEM;
+}
+
+/* Something speaks for it: what it holds may count. */
+static void wake(struct evidence *e, uint32_t index)
+{
+	if (!e->asleep[index])
+		return;
+	if (!e->morning) {
+		e->overslept = true;
+		return;
+	}
+	fo_assert(e->woken < e->suspects->count);
+	e->asleep[index] = false;
+	e->todo[e->woken++] = index;
 }
 
 static void keep(struct evidence *e, uint32_t index, enum evidence_place place)
 {
 	fo_assert(index < e->suspects->count && place != EVIDENCE_NONE);
+	wake(e, index);
 	if (!e->kept[index])
 		e->kept[index] = (uint8_t)place;
 }
@@ -107,6 +125,7 @@ static bool is_dead(const struct evidence *e, uintptr_t at)
 
 static void note_late(struct evidence *e, uintptr_t at, uint32_t index, uint32_t what)
 {
+	wake(e, index);
 	(void)note(e, e->late, &e->late_count, (struct evidence_note){ at, index, what });
 }
 
@@ -172,6 +191,33 @@ void evidence_judge(struct evidence *e, const struct layout_entry *entry, uintpt
 void evidence_register(struct evidence *e, uint32_t index)
 {
 	keep(e, index, EVIDENCE_REGISTER);
+}
+
+void evidence_sleep(struct evidence *e, uint32_t index)
+{
+	fo_assert(index < e->suspects->count && e->morning);
+	e->asleep[index] = true;
+	if (e->kept[index]) /* no room for its early words */
+		wake(e, index);
+}
+
+void evidence_rouse(struct evidence *e, uint32_t index)
+{
+	wake(e, index);
+}
+
+bool evidence_wake(struct evidence *e, uint32_t *index)
+{
+	if (!e->woken)
+		return false;
+	*index = e->todo[--e->woken];
+	return true;
+}
+
+void evidence_read(struct evidence *e)
+{
+	e->woken = 0;
+	e->morning = false;
 }
 
 void evidence_spare(struct evidence *e, uint32_t index)

@@ -86,6 +86,11 @@ struct evidence {
 	uint32_t dead_count;
 	uint32_t dead_room;
 	struct gc_foreign foreign; /* of the moment at which words are judged */
+	/* of each suspect: it has not been read, and need not be while nothing speaks for it */
+	bool *asleep;
+	uint32_t woken; /* in todo: those that something speaks for, to be read */
+	bool morning;	/* who is spoken for is woken; from evidence_read() on it is too late */
+	bool overslept; /* one that was never read is kept */
 };
 
 /*
@@ -124,6 +129,21 @@ void evidence_spare(struct evidence *e, uint32_t index) _nonnull_all_;
 
 /* Last: what only suspects that go point to, goes. */
 void evidence_close(struct evidence *e) _nonnull_all_;
+
+/*
+ * At the moment, before anything is judged: suspect index is not read yet.  A word for it, or a reason to
+ * keep it, whatever that will be worth, wakes it.
+ */
+void evidence_sleep(struct evidence *e, uint32_t index) _nonnull_all_;
+
+/* It is to be read, though nothing may speak for it. */
+void evidence_rouse(struct evidence *e, uint32_t index) _nonnull_all_;
+
+/* One that was woken, and is to be read now.  False: there is none. */
+bool evidence_wake(struct evidence *e, uint32_t *index) _nonnull_all_ _must_check_;
+
+/* Nothing more is read: who is asleep now must not be kept, or nothing is known. */
+void evidence_read(struct evidence *e) _nonnull_all_;
 
 /* What keeps suspect index; EVIDENCE_NONE: nothing does. */
 enum evidence_place evidence_of(const struct evidence *e, uint32_t index) _nonnull_all_;

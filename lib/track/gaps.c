@@ -64,6 +64,8 @@ void gaps_find(struct gaps *g, const struct gaps_owner *owner, struct scratch *s
 
 		fo_assert(gap->start <= gap->from && gap->from <= gap->to && gap->to <= gap->end);
 		gap->held = gap->to - gap->from;
+		gap->suspect = GAP_NO_SUSPECT;
+		gap->listed = true;
 		g->with_pages += gap->held != 0;
 	}
 	fo_assert(g->count <= room);
@@ -133,7 +135,7 @@ static bool has_pages(const struct gap *gap)
 
 static bool is_looked_at(const struct gaps *g, const struct gap *gap)
 {
-	return has_pages(gap) && !(gap->seen && g->with_pages >= GAPS_MANY);
+	return has_pages(gap) && !gap->asleep && !(gap->seen && g->with_pages >= GAPS_MANY);
 }
 
 /* The last of those to be looked at that one walk goes over, from the i-th on. */
@@ -161,6 +163,11 @@ static void look_along(const struct gaps *g, struct gap *first, struct gap *last
 	for (struct gap *gap = first; gap <= last; gap++)
 		if (has_pages(gap))
 			g->owner->saw(gap, gap_is_read(gap));
+}
+
+void gaps_look_at(const struct gaps *g, struct gap *gap)
+{
+	look_along(g, gap, gap);
 }
 
 void gaps_look(struct gaps *g)

@@ -32,7 +32,12 @@ struct gap {
 	bool anonymous; /* of its pages: private memory, of no file */
 	bool early; /* only until the pause: then the kernel is asked about it after all */
 	bool seen;  /* not long ago all pages were there, as the owner knows by saw() */
+	bool odd;   /* the last look showed that they were not, or others */
+	bool asleep; /* neither looked at nor read yet: it may not be worth it */
+	bool listed; /* if it is no gap after all it was on the list, and read with that */
+	uint32_t suspect; /* its index; GAP_NO_SUSPECT: its region is in no doubt */
 };
+#define GAP_NO_SUSPECT UINT32_MAX
 #define GAP_STRANGE SIZE_MAX
 
 struct gaps_owner {
@@ -46,6 +51,11 @@ struct gaps_owner {
 	void (*saw)(const struct gap *gap, bool whole);
 	/* Is it still that gap?  Any context, no lock: asked with every thread stopped. */
 	bool (*is_still)(const struct gap *gap);
+	/*
+	 * In doubt: as things are, is it released if no word keeps it?  Context as above; an
+	 * answer may prove wrong.
+	 */
+	bool (*may_go)(const struct gap *gap);
 };
 
 #define GAPS_MANY 4096u
@@ -78,6 +88,9 @@ void gaps_merge(struct gaps *g) _nonnull_all_;
  * given back becomes memory once, or is fetched from where it was put.
  */
 void gaps_look(struct gaps *g) _nonnull_all_;
+
+/* The same of one, whatever was seen. */
+void gaps_look_at(const struct gaps *g, struct gap *gap) _nonnull_all_;
 
 /* Does it have pages that must be read, since no list has them?  After gaps_merge(). */
 static inline bool gap_is_read(const struct gap *gap)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "base/check.h"
 #include "base/mutant.h"
 #include "base/sync.h"
 #include "gc/gc.h"
@@ -14,6 +15,7 @@
 #include "os/stop.h"
 #include "os/thread.h"
 #include "os/vm.h"
+#include "track/sleepers.h"
 #include "track/swapped.h"
 
 #define RED_ZONE 128u		  /* that leaf functions use below the stack pointer */
@@ -237,21 +239,88 @@ static size_t read_here(struct sweep *s, size_t i, int *err)
 	return i + 1;
 }
 
-/* Regions that are on no list; what they are is told by the owner of the suspects. */
+/* A region that is on no list; what it is is told by the owner of the suspects. */
+static void read_gap(struct sweep *s, const struct gap *gap)
+{
+	const struct layout_entry entry = {
+		.start = gap->from,
+		.end = gap->to,
+		.kind = LAYOUT_SHARED,
+		.prot = PROT_READ,
+	};
+
+	if (!is_left_out(&entry))
+		reader_read_there(&s->reader, &entry);
+}
+
 static void read_gaps(struct sweep *s)
 {
-	for (size_t i = 0; i < s->gaps.count; i++) {
-		const struct gap *gap = &s->gaps.gap[i];
-		const struct layout_entry entry = {
-			.start = gap->from,
-			.end = gap->to,
-			.kind = LAYOUT_SHARED,
-			.prot = PROT_READ,
-		};
+	for (size_t i = 0; i < s->gaps.count; i++)
+		if (gap_is_read(&s->gaps.gap[i]) && !s->gaps.gap[i].asleep)
+			read_gap(s, &s->gaps.gap[i]);
+}
 
-		if (gap_is_read(gap) && !is_left_out(&entry))
-			reader_read_there(&s->reader, &entry);
+/* True: all were as they should be.  Each gap once at most, whatever wakes whom. */
+static bool read_woken(struct sweep *s)
+{
+	bool even = true;
+	struct gap *gap;
+
+	while ((gap = sleepers_next(&s->gaps, s->evidence))) {
+		gaps_look_at(&s->gaps, gap);
+		if (gap_is_read(gap))
+			read_gap(s, gap);
+		else
+			gap->listed = even = false;
 	}
+	return even;
+}
+
+/* Is something of the mapping in a gap that was none when it was looked at, and is on no list yet? */
+static bool is_news(const struct layout_entry *entry, const struct gap *gap)
+{
+	return !gap->listed && gap->start < entry->end && entry->start < gap->end;
+}
+
+/* What of the list is new since sleepers were found to be no gaps. */
+static int read_news(struct sweep *s)
+{
+	const struct gap *gap = s->gaps.gap, *end = gap + s->gaps.count;
+	int err = 0;
+
+	for (size_t i = 0; i < s->layout.count && !err; i++) {
+		const struct layout_entry *entry = &s->layout.entry[i];
+		const struct gap *at;
+
+		while (gap < end && gap->end <= entry->start)
+			gap++;
+		for (at = gap; at < end && at->start < entry->end && !is_news(entry, at); at++)
+			;
+		if (at < end && is_news(entry, at) && !is_left_out(entry))
+			err = reader_read(&s->reader, entry, entry->start, entry->end);
+	}
+	return err;
+}
+
+/*
+ * Where one is not what it should be the kernel is asked once more, for all; so nobody may go on sleeping
+ * who could turn out to be such another.
+ */
+static int read_sleepers(struct sweep *s)
+{
+	int err = 0;
+
+	if (!MUTANT(NOBODY_WAKES) && !read_woken(s)) {
+		sleepers_wake_all(&s->gaps, s->evidence);
+		(void)read_woken(s);
+		gaps_merge(&s->gaps);
+		err = pause_list(s);
+		if (!err)
+			err = read_news(s);
+	}
+	if (!err)
+		evidence_read(s->evidence);
+	return err;
 }
 
 /* All that the way leaves to read here and now. */
@@ -265,8 +334,10 @@ static int read_memory(struct sweep *s)
 		FOSTER_SYNC("sweep-deciding");
 		i = read_here(s, i, &err);
 	}
-	if (!err && s->layout.around)
+	if (!err && s->layout.around) {
 		read_gaps(s);
+		err = read_sleepers(s);
+	}
 	if (!err)
 		err = swapped_look(s);
 	return err ? err : what_was_left_out(s);
@@ -318,11 +389,16 @@ static int read_all(struct sweep *s, const struct stop *stop)
 {
 	int err;
 
+	/* A copy is read when it is too late to wake anybody. */
+	if (s->way != SWEEP_SNAPSHOT && !s->reads_all)
+		sleepers_choose(&s->gaps);
 	gaps_look(&s->gaps);
 	gaps_merge(&s->gaps);
 	err = MUTANT(OLD_LIST) && s->layout.count ? 0 : pause_list(s);
 	if (err)
 		return err;
+	if (s->layout.around)
+		sleepers_begin(&s->gaps, s->evidence);
 	stop_each(stop, note_dead_of, s);
 	note_dead(s, s->owner, s->owner_sp);
 	s->stop = stop;

@@ -16,6 +16,7 @@
 #include "os/thread.h"
 #include "os/vm.h"
 #include "track/pause.h"
+#include "track/sleepers.h"
 #include "track/swapped.h"
 
 #define OWN_LEAST ((size_t)8 << 20) /* touched only as far as it is used */
@@ -359,6 +360,7 @@ static int learn_and_list(struct sweep *s)
 	int err;
 
 	gaps_find(&s->gaps, s->gaps_owner, &s->own);
+	sleepers_find(&s->gaps, &s->suspects);
 	err = pause_list(s);
 	if (err || !s->layout.open)
 		return err;
@@ -416,6 +418,11 @@ void sweep_spare(struct sweep *s, uint32_t i)
 void sweep_close(struct sweep *s)
 {
 	evidence_close(s->evidence);
+}
+
+bool sweep_overslept(const struct sweep *s)
+{
+	return s->evidence->overslept && !MUTANT(OVERSLEPT);
 }
 
 bool sweep_grow(void)

@@ -55,6 +55,7 @@ struct sweep {
 	struct tracking *tracking;
 	struct watched watched;
 	struct layout layout;
+	bool reads_all; /* also regions in doubt that nothing speaks for */
 	const struct gaps_owner *gaps_owner;
 	struct gaps gaps;
 	const struct stop *stop; /* in the pause */
@@ -92,6 +93,12 @@ void sweep_spare(struct sweep *s, uint32_t i) _nonnull_all_;
 
 /* After a sweep_decide() that returned 0: what kept suspects point to is kept too. */
 void sweep_close(struct sweep *s) _nonnull_all_;
+
+/*
+ * After sweep_close(): one is kept that was not read, since nothing spoke for it at the moment.  What it
+ * points to is not known; nothing may go in this round.
+ */
+bool sweep_overslept(const struct sweep *s) _must_check_ _nonnull_all_;
 
 /* What keeps suspect i of s->suspects, after sweep_close(). */
 enum evidence_place sweep_kept(const struct sweep *s, uint32_t i) _nonnull_all_;
