@@ -99,29 +99,65 @@ static void watch_early(const char *name)
 		atomic_store(&was_early, true);
 }
 
-static bool is_read_early_with(int flags)
+static bool is_read_early(void)
 {
-	void *p = mmap(NULL, MUCH, RW, MAP_ANONYMOUS | MAP_POPULATE | flags, -1, 0);
-
-	assert_ptr_not_equal(p, MAP_FAILED);
 	atomic_store(&was_early, false);
 	sync_hook = watch_early;
 	assert_true(foster_collect(20000) >= 0);
 	sync_hook = NULL;
-	assert_int_equal(munmap(p, MUCH), 0);
 	return atomic_load(&was_early);
 }
 
-/* Shared memory has to be read in the pause in any way. */
-TEST(only_private_memory_makes_a_process_large)
+static bool is_read_early_with(int flags, size_t bytes)
+{
+	void *p = mmap(NULL, bytes, RW, MAP_ANONYMOUS | MAP_POPULATE | flags, -1, 0);
+	bool early;
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	early = is_read_early();
+	assert_int_equal(munmap(p, bytes), 0);
+	return early;
+}
+
+static void begin_choosing(void)
 {
 	begin();
 	if (!tracking_works())
 		test_skip("this kernel, or this user, has no asynchronous write tracking");
 	if (test_is_sanitized())
 		test_skip("a sanitizer makes every process large");
-	assert_false(is_read_early_with(MAP_SHARED));
-	assert_true(is_read_early_with(MAP_PRIVATE));
+}
+
+/* Shared memory has to be read in the pause in any way. */
+TEST(only_private_memory_makes_a_process_large)
+{
+	begin_choosing();
+	assert_false(is_read_early_with(MAP_SHARED, MUCH));
+	assert_true(is_read_early_with(MAP_PRIVATE, MUCH));
+	assert_works();
+}
+
+#define MANY 12000
+
+static void *volatile many[MANY];
+
+static NOINLINE void hold_many(void)
+{
+	const int fd = pattern_memfd(page_size(), 0);
+
+	for (size_t i = 0; i < MANY; i++) {
+		many[i] = foster_mmap(NULL, page_size(), RW, MAP_SHARED, fd, 0);
+		assert_ptr_not_equal(many[i], MAP_FAILED);
+	}
+}
+
+/* To read their pages takes longer, and a tracked round would walk over all of them. */
+TEST(beside_many_regions_a_process_is_not_large)
+{
+	begin_choosing();
+	hold_many();
+	assert_false(is_read_early_with(MAP_PRIVATE, (size_t)7 << 20));
+	assert_true(is_read_early_with(MAP_PRIVATE, 4 * MUCH));
 	assert_works();
 }
 
