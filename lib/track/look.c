@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "track/look.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/check.h"
@@ -103,9 +104,8 @@ _avx2_ __m256i avx2_out(const struct avx2_range *r, __m256i low, __m256i high)
 		_mm256_cmpgt_epi32(_mm256_add_epi32(low, r->low), r->low_last));
 }
 
-__attribute__((target("avx2"))) _reads_all_ static uintptr_t
-look_avx2(const struct look_ranges *ranges, uintptr_t block, uintptr_t end,
-	  uint64_t *mask)
+_avx2_ uintptr_t avx2_look(const struct look_ranges *ranges, uintptr_t block, uintptr_t end,
+			   uint64_t *mask, bool both)
 {
 	const struct avx2_range a = avx2_range_of(&ranges->in[0]);
 	const struct avx2_range b = avx2_range_of(&ranges->in[1]);
@@ -119,8 +119,9 @@ look_avx2(const struct look_ranges *ranges, uintptr_t block, uintptr_t end,
 			__m256i high = _mm256_load_si256((const __m256i *)at);
 			__m256i low = _mm256_loadu_si256((const __m256i *)(at - 4));
 
-			out[i] = _mm256_and_si256(avx2_out(&a, low, high),
-						  avx2_out(&b, low, high));
+			out[i] = avx2_out(&a, low, high);
+			if (both)
+				out[i] = _mm256_and_si256(out[i], avx2_out(&b, low, high));
 			none = _mm256_and_si256(none, out[i]);
 		}
 		if (likely(_mm256_movemask_epi8(none) == -1))
@@ -135,6 +136,22 @@ look_avx2(const struct look_ranges *ranges, uintptr_t block, uintptr_t end,
 	}
 	*mask = 0;
 	return end;
+}
+
+static bool are_alike(const struct look_range *a, const struct look_range *b)
+{
+	return a->high == b->high && a->high_span == b->high_span && a->low == b->low &&
+	       a->low_span == b->low_span;
+}
+
+/* One range takes three fifths of the time of two. */
+__attribute__((target("avx2"))) _reads_all_ static uintptr_t
+look_avx2(const struct look_ranges *ranges, uintptr_t block, uintptr_t end,
+	  uint64_t *mask)
+{
+	if (are_alike(&ranges->in[0], &ranges->in[1]))
+		return avx2_look(ranges, block, end, mask, false);
+	return avx2_look(ranges, block, end, mask, true);
 }
 
 look_fn *const *look_ways(void)

@@ -29,7 +29,7 @@ struct look_range {
 	uint32_t low_span;
 };
 
-/* Suspects gather in two places: near brk, and where mmap puts things. */
+/* Suspects gather in two places: near brk, and where mmap puts things.  Or in one: then twice the same. */
 struct look_ranges {
 	struct look_range in[2];
 };
