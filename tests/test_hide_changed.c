@@ -194,7 +194,7 @@ CHANGED(a_region_beside_one_that_was_unmapped)
 /* ------------------------------------------------------------------ one of very many */
 
 #define MANY 5000
-#define ROUNDS_OF_A_TURN 9
+#define ROUNDS_OF_A_TURN 33
 
 static void *volatile many_static[MANY];
 static void *volatile *many;

@@ -83,7 +83,7 @@ static bool is_swept(const struct region *r)
 
 /* ------------------------------------------------------------------ what need not be listed */
 
-#define SEEN_ROUNDS 8u	   /* in so many each region is looked at */
+#define SEEN_ROUNDS 32u	   /* in so many each region is looked at */
 #define SEEN_TOGETHER 256u /* numbers */
 #define ALONE_MOST ((size_t)8 << 10) /* bytes of a private region that is left to the pause */
 
