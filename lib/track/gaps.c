@@ -135,7 +135,8 @@ static bool has_pages(const struct gap *gap)
 
 static bool is_looked_at(const struct gaps *g, const struct gap *gap)
 {
-	return has_pages(gap) && !gap->asleep && !(gap->seen && g->with_pages >= GAPS_MANY);
+	return has_pages(gap) && !gap->asleep && !gap->looked &&
+	       !(gap->seen && g->with_pages >= GAPS_MANY);
 }
 
 /* The last of those to be looked at that one walk goes over, from the i-th on. */
@@ -155,8 +156,10 @@ static void look_along(const struct gaps *g, struct gap *first, struct gap *last
 {
 	struct row row = { first, last + 1 };
 
-	for (struct gap *gap = first; gap <= last; gap++)
+	for (struct gap *gap = first; gap <= last; gap++) {
 		gap->held = 0;
+		gap->looked = true;
+	}
 	if (pages_held(first->start, last->end, on_held, &row, PAGES_FILES))
 		for (struct gap *gap = first; gap <= last; gap++)
 			gap->held = GAP_STRANGE;
@@ -167,7 +170,8 @@ static void look_along(const struct gaps *g, struct gap *first, struct gap *last
 
 void gaps_look_at(const struct gaps *g, struct gap *gap)
 {
-	look_along(g, gap, gap);
+	if (is_looked_at(g, gap))
+		look_along(g, gap, gap);
 }
 
 void gaps_look(struct gaps *g)

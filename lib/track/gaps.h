@@ -32,8 +32,10 @@ struct gap {
 	bool anonymous; /* of its pages: private memory, of no file */
 	bool early; /* only until the pause: then the kernel is asked about it after all */
 	bool seen;  /* not long ago all pages were there, as the owner knows by saw() */
-	bool odd;   /* the last look showed that they were not, or others */
+	bool wakeful; /* it will hardly sleep: rounds kept it, or a look has shown that it is no gap */
 	bool asleep; /* neither looked at nor read yet: it may not be worth it */
+	bool looked; /* in this round */
+	bool late;   /* read when all sleepers were woken */
 	bool listed; /* if it is no gap after all it was on the list, and read with that */
 	uint32_t suspect; /* its index; GAP_NO_SUSPECT: its region is in no doubt */
 };
@@ -89,7 +91,7 @@ void gaps_merge(struct gaps *g) _nonnull_all_;
  */
 void gaps_look(struct gaps *g) _nonnull_all_;
 
-/* The same of one, whatever was seen. */
+/* The same of one.  None is looked at twice. */
 void gaps_look_at(const struct gaps *g, struct gap *gap) _nonnull_all_;
 
 /* Does it have pages that must be read, since no list has them?  After gaps_merge(). */

@@ -22,6 +22,7 @@
 #define WALKED_OVER ((uintptr_t)64 << 10) /* bytes of a gap that is not worth a walk of its own */
 #define WALKED_ALONE ((uintptr_t)4 << 20) /* bytes of a mapping that is probably watched */
 #define AHEAD_MOST 1024u	  /* mappings that are asked about at once */
+#define WOKEN_MOST 64u		  /* gaps that are looked at one by one, a system call each */
 
 /* ------------------------------------------------------------------ stacks and registers */
 
@@ -260,20 +261,48 @@ static void read_gaps(struct sweep *s)
 			read_gap(s, &s->gaps.gap[i]);
 }
 
-/* True: all were as they should be.  Each gap once at most, whatever wakes whom. */
-static bool read_woken(struct sweep *s)
+/* False: it is no gap, and on no list yet. */
+static bool read_sleeper(struct sweep *s, struct gap *gap)
+{
+	if (gap_is_read(gap))
+		read_gap(s, gap);
+	else
+		gap->listed = false;
+	return gap->listed;
+}
+
+/* All that sleep, looked at together.  True: all were as they should be. */
+static bool read_rest(struct sweep *s)
 {
 	bool even = true;
 	struct gap *gap;
 
-	while ((gap = sleepers_next(&s->gaps, s->evidence))) {
-		gaps_look_at(&s->gaps, gap);
-		if (gap_is_read(gap))
-			read_gap(s, gap);
-		else
-			gap->listed = even = false;
-	}
+	sleepers_wake_all(&s->gaps, s->evidence);
+	while ((gap = sleepers_next(&s->gaps, s->evidence)))
+		gap->late = true;
+	gaps_look(&s->gaps);
+	for (size_t i = 0; i < s->gaps.count; i++)
+		if (s->gaps.gap[i].late)
+			even &= read_sleeper(s, &s->gaps.gap[i]);
 	return even;
+}
+
+/* The same of those that something speaks for; of all, if these are many or not as they should be. */
+static bool read_woken(struct sweep *s)
+{
+	struct gap *gap;
+
+	for (uint32_t n = 0; n < WOKEN_MOST; n++) {
+		gap = sleepers_next(&s->gaps, s->evidence);
+		if (!gap)
+			return true;
+		gaps_look_at(&s->gaps, gap);
+		if (!read_sleeper(s, gap)) {
+			(void)read_rest(s);
+			return false;
+		}
+	}
+	return read_rest(s);
 }
 
 /* Is something of the mapping in a gap that was none when it was looked at, and is on no list yet? */
@@ -311,8 +340,6 @@ static int read_sleepers(struct sweep *s)
 	int err = 0;
 
 	if (!MUTANT(NOBODY_WAKES) && !read_woken(s)) {
-		sleepers_wake_all(&s->gaps, s->evidence);
-		(void)read_woken(s);
 		gaps_merge(&s->gaps);
 		err = pause_list(s);
 		if (!err)

@@ -22,7 +22,7 @@ void sleepers_find(struct gaps *g, const struct suspects *s)
 static bool may_sleep(const struct gaps *g, const struct gap *gap)
 {
 	return gap->suspect != GAP_NO_SUSPECT && gap->from < gap->to && !gap->early &&
-	       !gap->odd && g->owner->may_go(gap);
+	       !gap->wakeful && g->owner->may_go(gap);
 }
 
 void sleepers_choose(struct gaps *g)
@@ -36,7 +36,7 @@ void sleepers_begin(struct gaps *g, struct evidence *e)
 	for (size_t i = 0; i < g->count; i++) {
 		struct gap *gap = &g->gap[i];
 
-		/* A walk for the sake of others may have shown that it is odd. */
+		/* A walk for the sake of others may have shown that it is none. */
 		gap->asleep = gap->asleep && gap_is_read(gap);
 		if (gap->asleep)
 			evidence_sleep(e, gap->suspect);
