@@ -119,6 +119,9 @@ bool gc_object_marked(uintptr_t object);
 /* Is the byte at addr in its heap, in an object or a free block's first?  Any context. */
 bool gc_owns(uintptr_t addr);
 
+/* Is any byte of [start, end) in its heap?  1, 0, or -ENOSYS: it does not tell.  Any context. */
+int gc_owns_any(uintptr_t start, uintptr_t end) _must_check_;
+
 /*
  * Is the word at addr in the header that the collector keeps of that object of ours?  What lies on the
  * same page is the collector's own, then: see gc_headers_note().  Context: as gc_holder().

@@ -13,6 +13,7 @@
 #include <gc/gc_mark.h>
 
 #include "gc/gc.h"
+#include "gc/sections.h"
 
 /* Looked back so far for a free block; memory behind longer ones counts as not libgc's. */
 #define LOOK_BACK ((uintptr_t)64 << 20)
@@ -91,4 +92,9 @@ bool gc_object_marked(uintptr_t object)
 bool gc_owns(uintptr_t addr)
 {
 	return GC_is_heap_ptr((void *)addr);
+}
+
+int gc_owns_any(uintptr_t start, uintptr_t end)
+{
+	return sections_meet(start, end);
 }

@@ -183,6 +183,11 @@ bool gc_owns(uintptr_t addr)
 	return found;
 }
 
+int gc_owns_any(_unused_ uintptr_t start, _unused_ uintptr_t end)
+{
+	return -ENOSYS;
+}
+
 void gc_locked(void (*fn)(void *arg), void *arg)
 {
 	pthread_mutex_lock(&lock);

@@ -2,6 +2,7 @@
 #include "gc/sections.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <link.h>
 #include <stddef.h>
 
@@ -109,4 +110,20 @@ bool sections_have(uintptr_t addr)
 		met |= addr == (uintptr_t)&list->start;
 	}
 	return met && sum == heap;
+}
+
+int sections_meet(uintptr_t start, uintptr_t end)
+{
+	const struct section *list = where ? (const struct section *)*where : NULL;
+	size_t sum = 0, heap = heap_bytes();
+	bool met = false;
+
+	if (!list)
+		return -ENOSYS;
+	for (; sum < heap && is_section(list); list++) {
+		sum += list->bytes;
+		met |= list->start < end && start < list->start + list->bytes;
+	}
+	/* The heap grew meanwhile: not where the caller has memory. */
+	return sum == heap ? met : -ENOSYS;
 }

@@ -11,10 +11,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/attributes.h"
+
 /* Where the list is, if libgc shows its tables.  Context: no lock of libgc's is held. */
 void sections_find(void);
 
 /* Is the word at addr in the list?  Context: as gc_holder(). */
 bool sections_have(uintptr_t addr);
+
+/* Does one of them meet [start, end)?  1, 0, or -ENOSYS: the list cannot be read.  Any context. */
+int sections_meet(uintptr_t start, uintptr_t end) _must_check_;
 
 #endif

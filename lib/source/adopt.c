@@ -38,7 +38,10 @@ static int check_arguments(uintptr_t start, size_t len, foster_release_fn *relea
 static bool in_collector_heap(uintptr_t start, uintptr_t end)
 {
 	size_t step = (end - start) / HEAP_LOOKS;
+	int met = gc_owns_any(start, end);
 
+	if (met >= 0)
+		return met;
 	if (step < HEAP_SECTION)
 		step = HEAP_SECTION;
 	for (uintptr_t at = start; at < end; at = end - at > step ? at + step : end)
