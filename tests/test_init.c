@@ -500,6 +500,35 @@ TEST_WITHIN(stopping_in_time_or_not_at_all, 30)
 	assert_int_equal(foster_fini(-1), 1);
 }
 
+/* foster's thread, when it has served the collection of foster_fini() and begins anew. */
+static struct {
+	_Atomic bool collected, held;
+	struct moment rung;
+} late;
+
+static void ring_before_it_looks(const char *point)
+{
+	if (strcmp(point, "round") == 0)
+		atomic_store(&late.collected, true);
+	else if (strcmp(point, "stop-rung") == 0)
+		moment_announce(&late.rung);
+	else if (strcmp(point, "serving") == 0 && atomic_load(&late.collected) &&
+		 !atomic_exchange(&late.held, true))
+		moment_await(&late.rung);
+}
+
+TEST_WITHIN(a_stop_is_heard_that_comes_as_it_looks_for_one, 30)
+{
+	struct foster_options options = FOSTER_OPTIONS_INIT;
+
+	options.idle_collect_ms = FOSTER_NEVER;
+	assert_int_equal(foster_init(&options), 0);
+	sync_hook = ring_before_it_looks;
+	assert_int_equal(foster_fini(5000), 0);
+	sync_hook = NULL;
+	assert_true(late.held);
+}
+
 static void *stop_and_start(void *arg UNUSED)
 {
 	for (int i = 0; i < 50; i++) {

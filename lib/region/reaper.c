@@ -284,10 +284,14 @@ static void rest(uint32_t heard, bool settled)
 
 static void serve(void)
 {
-	while (atomic_load_explicit(&state, memory_order_acquire) != STOPPING) {
+	while (true) {
+		/* Before all that is looked at, the state too: who rings later is heard later. */
 		uint32_t heard = atomic_load(&bell);
 		bool settled;
 
+		FOSTER_SYNC("serving");
+		if (atomic_load_explicit(&state, memory_order_acquire) == STOPPING)
+			return;
 		make_for_others();
 		damage_report();
 		settled = settle_doubted();
@@ -395,6 +399,7 @@ int reaper_stop(uint64_t deadline)
 	if (!atomic_compare_exchange_strong(&state, &now, STOPPING))
 		return 0;
 	reaper_ring();
+	FOSTER_SYNC("stop-rung");
 	if (wait_while(STOPPING, deadline)) {
 		(void)wait_while(LEAVING, UINT64_MAX);
 		return 0;
