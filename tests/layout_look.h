@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 
 #include "os/layout.h"
+#include "os/ledger.h"
 
 #define LOOK_MAPPINGS 100000
 #define LOOK_RW (PROT_READ | PROT_WRITE)

@@ -90,6 +90,7 @@ null_test_programs = \
 	tests/test_registry \
 	tests/test_scan \
 	tests/test_snapshot \
+	tests/test_stable \
 	tests/test_stop \
 	tests/test_stop_calls \
 	tests/test_stop_limits \
@@ -113,6 +114,7 @@ tests_test_asan_SOURCES = \
 	tests/test_region_states.c \
 	tests/test_registry.c \
 	tests/test_scan.c \
+	tests/test_stable.c \
 	tests/test_suspects.c
 tests_test_asan_CFLAGS = $(AM_CFLAGS) $(ASAN_CFLAGS)
 tests_test_asan_LDADD = libfoster-asan.la $(CMOCKA_LIBS)

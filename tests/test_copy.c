@@ -246,6 +246,47 @@ static char *map_surviving(size_t pages, unsigned int flags)
 	return p;
 }
 
+static void *volatile survivor;
+
+static NOINLINE struct mark map_with_argument(void)
+{
+	struct foster_map_opts opts = { .size = sizeof(opts),
+					.flags = FOSTER_MAP_SURVIVE,
+					.on_damage = on_damage };
+	void *volatile other;
+	struct mark mark = make_memfd_region(&other, 1, AT_MIDDLE);
+	char path[PATH_MAX];
+
+	close(pattern_file(path, page_size()));
+	opts.damage_arg = other;
+	survivor = foster_map_file(path, &opts);
+	unlink(path);
+	assert_non_null(survivor);
+	other = NULL;
+	return mark;
+}
+
+static NOINLINE void pin(const struct mark *mark, int (*how)(const void *))
+{
+	assert_int_equal(how(hidden_show(mark->base)), 0);
+}
+
+/* Once the window has gone its range waits in the pool, and the argument is forgotten. */
+TEST(the_argument_keeps_what_it_points_to_as_long_as_the_window_is_kept)
+{
+	struct mark mark = map_with_argument();
+
+	forget();
+	assert_stays(&mark);
+	pin(&mark, foster_pin);
+	survivor = NULL;
+	collect_times(ROUNDS);
+	assert_int_equal(stats_now().pool_ranges, 1);
+	pin(&mark, foster_unpin);
+	forget();
+	assert_goes(&mark);
+}
+
 static bool was_told(void *arg UNUSED)
 {
 	return atomic_load(&damage.calls) > 0;

@@ -228,6 +228,48 @@ TEST(scratch_that_is_a_whole_mapping_leaves_nothing)
 	assert_null(layout_at(&l, shared.base));
 }
 
+TEST(accounts_are_cut_out_wherever_they_are)
+{
+	size_t page = page_size();
+	char *p[3] = { ledger_take(3 * page), ledger_take(page), ledger_take(100 * page) };
+	struct scratch s = look_scratch();
+	const struct layout l = list_of(&s, NULL);
+
+	for (size_t i = 0; i < COUNT_OF(p); i++)
+		assert_non_null(p[i]);
+	assert_null(layout_at(&l, (uintptr_t)p[0]));
+	assert_null(layout_at(&l, (uintptr_t)p[0] + 3 * page - 1));
+	assert_null(layout_at(&l, (uintptr_t)p[1]));
+	assert_null(layout_at(&l, (uintptr_t)p[1] + page - 1));
+	assert_null(layout_at(&l, (uintptr_t)p[2]));
+	assert_null(layout_at(&l, (uintptr_t)p[2] + 100 * page - 1));
+}
+
+/* They merge with it into one mapping.  (Where AddressSanitizer has not reserved the addresses above.) */
+#ifndef __SANITIZE_ADDRESS__
+TEST(what_lies_beside_accounts_is_listed)
+{
+	const size_t part = 64 * page_size();
+	struct scratch s = look_scratch();
+	char *p = map_private(3 * 64);
+	const struct layout_entry *before, *behind;
+	struct layout l;
+
+	munmap(p + part, part);
+	if (ledger_take(part) != p + part)
+		test_skip("the kernel placed it elsewhere");
+	l = list_of(&s, NULL);
+	assert_null(layout_at(&l, (uintptr_t)p + part));
+	assert_null(layout_at(&l, (uintptr_t)p + 2 * part - 1));
+	before = layout_at(&l, (uintptr_t)p + part - 1);
+	behind = layout_at(&l, (uintptr_t)p + 2 * part);
+	assert_true(before && before->start <= (uintptr_t)p);
+	assert_true(before->end == (uintptr_t)p + part);
+	assert_true(behind && behind->start == (uintptr_t)p + 2 * part);
+	assert_true(behind->end >= (uintptr_t)p + 3 * part);
+}
+#endif
+
 TEST(both_scratches_are_cut_out_of_one_mapping)
 {
 	size_t page = page_size(), room = LAYOUT_SCRATCH(1000) / page * page + page;

@@ -3,26 +3,21 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include "base/check.h"
 
 static uint32_t *link_of(const struct stable *s, uint32_t number)
 {
-	uint32_t *links = atomic_load_explicit(&s->chunk[number >> s->chunk_bits],
-					       memory_order_relaxed);
+	uint32_t index = stable_chunk(s, number);
+	uint32_t *links = atomic_load_explicit(&s->chunk[index], memory_order_relaxed);
 
-	return &links[number & ((1u << s->chunk_bits) - 1)];
+	return &links[number - stable_first(s, index)];
 }
 
 static int add_chunk(struct stable *s, uint32_t index)
 {
-	size_t count = (size_t)1 << s->chunk_bits;
-	void *chunk;
+	void *chunk = s->take(stable_count(s, index) * (sizeof(uint32_t) + s->element_bytes));
 
-	if (index >= STABLE_CHUNKS)
-		return -ENOMEM;
-	chunk = calloc(count, sizeof(uint32_t) + s->element_bytes);
 	if (!chunk)
 		return -ENOMEM;
 	/*
@@ -32,12 +27,21 @@ static int add_chunk(struct stable *s, uint32_t index)
 	return 0;
 }
 
+static int add_chunk_of(struct stable *s, uint32_t number)
+{
+	uint32_t index = stable_chunk(s, number);
+
+	if (number >> STABLE_BITS_MOST)
+		return -ENOMEM;
+	fo_assert(index < STABLE_CHUNKS);
+	if (atomic_load_explicit(&s->chunk[index], memory_order_relaxed))
+		return 0;
+	return add_chunk(s, index);
+}
+
 static int add_number(struct stable *s)
 {
-	uint32_t index = s->end >> s->chunk_bits;
-
-	if (index >= STABLE_CHUNKS ||
-	    (!atomic_load_explicit(&s->chunk[index], memory_order_relaxed) && add_chunk(s, index)))
+	if (add_chunk_of(s, s->end))
 		return -ENOMEM;
 	stable_free(s, s->end++);
 	return 0;
@@ -72,28 +76,26 @@ int stable_reserve(struct stable *s, uint32_t count)
 	return 0;
 }
 
-uint32_t stable_find(const struct stable *s, uint32_t end, uintptr_t addr,
-		     struct stable_gap *gap)
+int stable_cover(struct stable *s, uint32_t end)
 {
-	const size_t links = sizeof(uint32_t) << s->chunk_bits;
-	const size_t elements = s->element_bytes << s->chunk_bits;
-	uintptr_t low = 0, high = UINTPTR_MAX;
-
-	if (gap->end == end && addr >= reveal(gap->low) && addr < reveal(gap->high))
-		return 0;
-	for (uint32_t chunk = 0; chunk << s->chunk_bits < end; chunk++) {
-		uintptr_t first = (uintptr_t)atomic_load_explicit(&s->chunk[chunk],
-								  memory_order_acquire) + links;
-		size_t index = (addr - first) / s->element_bytes;
-
-		if (addr - first < elements)
-			return chunk << s->chunk_bits | (uint32_t)index;
-		if (addr < first && first < high)
-			high = first;
-		if (addr >= first && first + elements > low)
-			low = first + elements;
+	while (s->end < end) {
+		if (add_chunk_of(s, s->end))
+			return -ENOMEM;
+		s->end++;
 	}
-	*gap = (struct stable_gap){ hide(low), hide(high), end };
-	fo_assert(low <= addr && addr < high);
+	return 0;
+}
+
+uint32_t stable_find(const struct stable *s, uint32_t end, uintptr_t addr)
+{
+	for (uint32_t chunk = 0; stable_first(s, chunk) < end; chunk++) {
+		const size_t count = stable_count(s, chunk);
+		uintptr_t first = (uintptr_t)stable_elements(s, chunk);
+		uint32_t number = stable_first(s, chunk) +
+				  (uint32_t)((addr - first) / s->element_bytes);
+
+		if (addr - first < count * s->element_bytes)
+			return number < end ? number : 0;
+	}
 	return 0;
 }

@@ -7,8 +7,9 @@
  * whoever uses it must be able to tell (a generation, a range check).  That is the price
  * for reading without counting references.
  *
- *   number   1 .. : the chunk in the upper bits, the element in the lower; 0 is no element
- *   chunk    [ links of free elements | elements, zeroed at first ]
+ *   number   1 .. ; 0 is no element
+ *   chunk    [ links of free elements | elements, zeroed at first ]; each but the first has as many
+ *            as all before it together, so that there are few
  */
 #ifndef FOSTER_BASE_STABLE_H
 #define FOSTER_BASE_STABLE_H
@@ -19,14 +20,18 @@
 
 #include "base/attributes.h"
 #include "base/check.h"
-#include "base/hidden.h"
 
-#define STABLE_CHUNKS 4096
+#define STABLE_CHUNKS 24
+#define STABLE_BITS_MOST 30u /* of a number */
+
+/* Zeroed memory for a chunk, that is never given back; NULL: there is none. */
+typedef void *stable_take_fn(size_t bytes);
 
 struct stable {
 	/* fixed */
 	size_t element_bytes;
-	uint32_t chunk_bits; /* a chunk has two to the power of it elements */
+	uint32_t chunk_bits; /* the first chunk has two to the power of it elements */
+	stable_take_fn *take;
 	/* changes; guarded by the owner's lock but for chunk[], which readers load */
 	uint32_t end;	    /* numbers below it have been given out once */
 	uint32_t free_head; /* of the list of free numbers; 0: none */
@@ -34,10 +39,11 @@ struct stable {
 	void *_Atomic chunk[STABLE_CHUNKS];
 };
 
-#define STABLE_INIT(type, bits) { .element_bytes = sizeof(type), .chunk_bits = (bits), .end = 1 }
+#define STABLE_INIT(bytes, bits, taking) \
+	{ .element_bytes = (bytes), .chunk_bits = (bits), .take = (taking), .end = 1 }
 
 /*
- * A free number; 0 without memory or beyond STABLE_CHUNKS.  The element is as it was
+ * A free number; 0 without memory or beyond STABLE_BITS_MOST.  The element is as it was
  * left.
  */
 uint32_t stable_new(struct stable *s) _must_check_ _nonnull_all_;
@@ -48,34 +54,47 @@ void stable_free(struct stable *s, uint32_t number) _nonnull_all_;
 /* Makes sure that the next count calls of stable_new() succeed.  0 or -ENOMEM. */
 int stable_reserve(struct stable *s, uint32_t count) _must_check_ _nonnull_all_;
 
-/*
- * Addresses between two neighbouring chunks, where no element of a number below end is.  All zero:
- * not known.
- */
-struct stable_gap {
-	hidden_addr low;
-	hidden_addr high;
-	uint32_t end;
-};
+/* Makes sure that all numbers below end have an element, for numbers that another gives out. */
+int stable_cover(struct stable *s, uint32_t end) _must_check_ _nonnull_all_;
 
-/*
- * The number of the element that the byte at addr is in; 0: of none.  Of numbers below end.  The gap:
- * what the caller learned last, and learns now; addresses near each other are found at once.  Any
- * context, but one at a time for each gap.
- */
-uint32_t stable_find(const struct stable *s, uint32_t end, uintptr_t addr,
-		     struct stable_gap *gap) _nonnull_all_;
+/* The number of the element that the byte at addr is in; 0: of none.  Of numbers below end. */
+uint32_t stable_find(const struct stable *s, uint32_t end, uintptr_t addr) _nonnull_all_;
+
+static inline uint32_t stable_chunk(const struct stable *s, uint32_t number)
+{
+	uint32_t top = number >> s->chunk_bits;
+
+	return top ? 32u - (uint32_t)__builtin_clz(top) : 0;
+}
+
+/* The first number of a chunk, and how many it has. */
+static inline uint32_t stable_first(const struct stable *s, uint32_t chunk)
+{
+	return chunk ? 1u << (s->chunk_bits + chunk - 1) : 0;
+}
+
+static inline size_t stable_count(const struct stable *s, uint32_t chunk)
+{
+	return (size_t)1 << (s->chunk_bits + (chunk ? chunk - 1 : 0));
+}
+
+/* The elements of a chunk. */
+static inline char *stable_elements(const struct stable *s, uint32_t chunk)
+{
+	/* Acquire: pairs with add_chunk(); who has a number sees zeroed elements. */
+	char *at = atomic_load_explicit(&s->chunk[chunk], memory_order_acquire);
+
+	fo_assert(at);
+	return at + sizeof(uint32_t) * stable_count(s, chunk);
+}
 
 /* The element of a number that has been given out once.  Any context. */
 static inline void *stable_at(const struct stable *s, uint32_t number)
 {
-	/* Acquire: pairs with add_chunk(); who has a number sees zeroed elements. */
-	char *chunk = atomic_load_explicit(&s->chunk[number >> s->chunk_bits],
-					   memory_order_acquire);
-	size_t index = number & ((1u << s->chunk_bits) - 1);
+	uint32_t chunk = stable_chunk(s, number);
 
-	fo_assert(number && chunk);
-	return chunk + (sizeof(uint32_t) << s->chunk_bits) + index * s->element_bytes;
+	fo_assert(number);
+	return stable_elements(s, chunk) + (number - stable_first(s, chunk)) * s->element_bytes;
 }
 
 #endif

@@ -27,7 +27,7 @@ static int guard_forbidden(void)
 static int check_pages(struct region *r)
 {
 	/* Memory that a callback gives back, or that shares a page with other memory, is not ours to take. */
-	if (atomic_load(&r->release))
+	if (atomic_load(&r->has_release))
 		return -ENOTSUP;
 	if (life_state(life_get(&r->life)) != LIFE_LIVE || identity_holds(r))
 		return guard_forbidden();

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "base/check.h"
+#include "os/ledger.h"
 #include "os/mapline.h"
 #include "os/mapquery.h"
 #include "os/procfile.h"
@@ -237,6 +238,9 @@ struct listing {
 	size_t room;
 	const struct scratch *hole[HOLES];
 	size_t cut[HOLES]; /* bytes left out */
+	struct ledger_part account[LEDGER_PARTS];
+	size_t accounts;
+	size_t before; /* of them, those before the mapping that is being added */
 	struct smaps_cursor cursor;
 	const struct layout_gap *gap; /* the next */
 	size_t gaps;
@@ -314,6 +318,30 @@ static bool find_hole(const struct scratch *hole, const struct layout_entry *e,
 	return true;
 }
 
+/* Adds what of the mapping is not foster's accounts.  They go up as mappings do. */
+static int add_but_accounts(struct listing *ls, const struct layout_entry *e)
+{
+	uintptr_t start = e->start;
+	int r = 0;
+
+	while (r == 0 && start < e->end) {
+		uintptr_t end = e->end, next = e->end;
+		struct layout_entry part;
+
+		while (ls->before < ls->accounts && ls->account[ls->before].end <= start)
+			ls->before++;
+		if (ls->before < ls->accounts && ls->account[ls->before].start < end) {
+			end = ls->account[ls->before].start;
+			next = ls->account[ls->before].end;
+		}
+		part = part_of(e, start, end);
+		if (start < end)
+			r = add(ls, &part);
+		start = next;
+	}
+	return r;
+}
+
 /* Adds what of the mapping is in none of the holes from the n-th on. */
 static int add_around(struct listing *ls, const struct layout_entry *e, size_t n)
 {
@@ -322,7 +350,7 @@ static int add_around(struct listing *ls, const struct layout_entry *e, size_t n
 	int r = 0;
 
 	if (n == HOLES)
-		return add(ls, e);
+		return add_but_accounts(ls, e);
 	if (!find_hole(ls->hole[n], e, &low, &high))
 		return add_around(ls, e, n + 1);
 	ls->cut[n] += high - low;
@@ -445,6 +473,7 @@ int layout_read_around(struct layout *l, struct scratch *scratch, const struct s
 	int r;
 
 	*l = (struct layout){ 0 };
+	ls.accounts = ledger_parts(ls.account);
 	r = list_all(&ls);
 	if (r)
 		return r;

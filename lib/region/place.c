@@ -86,12 +86,13 @@ static void end_number(uint32_t number)
 	region_unlock();
 }
 
-static void call_release(const struct region *r, foster_release_fn *release)
+static void call_release(uint32_t number, foster_release_fn *release)
 {
+	const struct region *r = region_at(number);
 	uintptr_t user = region_base(r) + GET(r->delta);
 
 	callback_enter();
-	release((void *)user, GET(r->len), GET(r->release_arg));
+	release((void *)user, GET(r->len), GET(region_calls_at(number)->release_arg));
 	callback_leave();
 }
 
@@ -99,14 +100,14 @@ int place_release(uint32_t number)
 {
 	struct region *r = region_at(number);
 	bool closed = GET(r->closed);
-	foster_release_fn *release = GET(r->release);
+	foster_release_fn *release = GET(region_calls_at(number)->release);
 	bool ours = release || closed || identity_holds(r);
 	int err = 0;
 
 	fo_assert(life_state(life_get(&r->life)) == LIFE_RELEASING);
 	take_out(r);
 	if (release)
-		call_release(r, release);
+		call_release(number, release);
 	else if (ours)
 		err = vm_unmap(region_base(r), region_span(r));
 	if (err && put_back(number)) {

@@ -80,11 +80,13 @@
 #include "region/region.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/check.h"
 #include "base/stable.h"
 #include "base/sync.h"
 #include "gc/gc.h"
+#include "os/ledger.h"
 #include "os/vm.h"
 #include "region/doubt.h"
 #include "region/lock.h"
@@ -98,7 +100,13 @@
 #define GET(member) atomic_load_explicit(&(member), memory_order_relaxed)
 #define SET(member, value) atomic_store_explicit(&(member), (value), memory_order_relaxed)
 
-static struct stable numbers = STABLE_INIT(struct region, 10);
+static void *take_readable(size_t bytes)
+{
+	return calloc(1, bytes);
+}
+
+static struct stable numbers = STABLE_INIT(sizeof(struct region), 10, ledger_take);
+static struct stable calls = STABLE_INIT(sizeof(struct region_calls), 10, take_readable);
 /* numbers.end for readers without the lock; behind it by nothing that is in use. */
 static _Atomic uint32_t numbers_end = 1;
 static _Atomic uint64_t last_id;
@@ -113,11 +121,25 @@ uint32_t region_numbers_end(void)
 	return atomic_load_explicit(&numbers_end, memory_order_acquire);
 }
 
-uint32_t region_account_of(uintptr_t at)
+struct region_run region_run_of(uint32_t number)
 {
-	static struct stable_gap gap;
+	uint32_t chunk = stable_chunk(&numbers, number);
 
-	return stable_find(&numbers, region_numbers_end(), at, &gap);
+	return (struct region_run){
+		.first = (void *)stable_elements(&numbers, chunk),
+		.from = stable_first(&numbers, chunk),
+		.count = (uint32_t)stable_count(&numbers, chunk),
+	};
+}
+
+struct region_calls *region_calls_at(uint32_t number)
+{
+	return stable_at(&calls, number);
+}
+
+uint32_t region_calls_of(uintptr_t at)
+{
+	return stable_find(&calls, region_numbers_end(), at);
 }
 
 static uint64_t life_of(const struct region *r)
@@ -201,11 +223,10 @@ uint32_t region_number(uintptr_t base, size_t span, bool in_place)
 	uint32_t number;
 
 	fo_assert(region_locked());
-	if (registry_reserve())
+	if (registry_reserve() || stable_reserve(&numbers, 1) ||
+	    stable_cover(&calls, numbers.end))
 		return 0;
 	number = stable_new(&numbers);
-	if (!number)
-		return 0;
 	atomic_store_explicit(&numbers_end, numbers.end, memory_order_release);
 	r = region_at(number);
 	begin_newborn(r);
@@ -217,14 +238,34 @@ uint32_t region_number(uintptr_t base, size_t span, bool in_place)
 	return number;
 }
 
+/* A page of these that nobody needs is never touched, nor read by a sweep. */
+#define SET_CHANGED(member, value)                \
+	do {                                      \
+		if (GET(member) != (value))       \
+			SET(member, (value));     \
+	} while (0)
+
+static void set_calls(uint32_t number, const struct region_facts *facts)
+{
+	struct region_calls *c = region_calls_at(number);
+
+	SET_CHANGED(c->release, facts->release);
+	SET_CHANGED(c->release_arg, facts->release_arg);
+	SET_CHANGED(c->on_damage, facts->on_damage);
+	SET_CHANGED(c->damage_arg, facts->damage_arg);
+}
+
+static void forget_calls(uint32_t number)
+{
+	set_calls(number, &(struct region_facts){ 0 });
+}
+
 void region_free_number(uint32_t number)
 {
 	struct region *r = region_at(number);
 
 	fo_assert(region_locked());
-	SET(r->release, NULL);
-	SET(r->release_arg, NULL);
-	SET(r->damage_arg, NULL);
+	forget_calls(number);
 	life_set(&r->life, life_with(life_of(r), LIFE_FREE));
 	stable_free(&numbers, number);
 }
@@ -255,18 +296,16 @@ void region_born(uint32_t number, const struct region_facts *facts)
 	SET(r->id, atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1);
 	SET(r->delta, facts->delta);
 	SET(r->len, facts->len);
-	SET(r->source, facts->source);
-	SET(r->prot, facts->prot);
+	SET(r->source, (uint8_t)facts->source);
+	SET(r->prot, (uint8_t)facts->prot);
 	SET(r->backing, (uint8_t)facts->backing);
 	SET(r->unseen, facts->unseen);
 	SET(r->survives, facts->survives);
 	SET(r->whole, facts->whole);
 	r->identity = facts->identity;
-	SET(r->on_damage, facts->on_damage);
-	SET(r->damage_arg, facts->damage_arg);
 	SET(r->damage, INTACT);
-	SET(r->release, facts->release);
-	SET(r->release_arg, facts->release_arg);
+	SET(r->has_release, facts->release != NULL);
+	set_calls(number, facts);
 	SET(r->survived, 0);
 	SET(r->seen, SEEN_NEVER);
 	SET(r->touched, gc_cycles());
@@ -329,6 +368,7 @@ static bool pool_range(uint32_t number)
 		(void)registry_set(base, base + region_span(r),
 				   (struct registry_found){ number, false });
 	SET(r->revoked, 0);
+	forget_calls(number);
 	pooled = room && pool_put(number);
 	if (pooled)
 		life_set(&r->life, life_with(life_of(r), LIFE_POOLED));
@@ -656,7 +696,7 @@ void region_inherit(uint32_t number)
 
 void region_damage(struct region *r)
 {
-	unsigned int intact = INTACT;
+	uint8_t intact = INTACT;
 
 	fo_assert(life_holds(life_of(r)));
 	(void)atomic_compare_exchange_strong(&r->damage, &intact, DAMAGED);
@@ -664,7 +704,7 @@ void region_damage(struct region *r)
 
 bool region_take_damage(struct region *r)
 {
-	unsigned int damaged = DAMAGED;
+	uint8_t damaged = DAMAGED;
 
 	fo_assert(life_holds(life_of(r)));
 	return atomic_compare_exchange_strong(&r->damage, &damaged, REPORTED);

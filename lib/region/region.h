@@ -53,42 +53,56 @@ struct region_facts {
  * Members that are read without a lock are atomic (relaxed; the life word orders them):
  * written while the state is NEWBORN or under the lock, trusted only if the life word's
  * generation and state are the same after reading.
+ *
+ * Two lines of the cache.  The first is all that a round looks at for each of many regions.
  */
 struct region {
 	/* changes routinely */
-	life_word life;
-	_Atomic uint32_t next;	   /* in the doubt queue, or (under the lock) in the pool */
-	_Atomic uint32_t signs;	   /* in collections in a row; written by the sign only */
-	_Atomic uint32_t sign_cycle; /* the last of them; written by the sign only */
-	_Atomic uint32_t touched;  /* the collector's cycle when a caller last had a pointer; grows */
+	_Alignas(64) life_word life;
 	_Atomic uint64_t spared_until; /* clock_ns(); written in rounds only */
 	_Atomic uintptr_t witness; /* region/witnessed.h: a hidden_addr's complement; 0: none */
-	_Atomic uint8_t seen; /* enum region_seen: a round's last look; written in rounds only */
-	_Atomic uint8_t survived;  /* rounds that kept it, up to a limit; as spared_until */
-	_Atomic bool closed;	   /* has been REVOKED as a whole; guarded by the region lock */
 	/* of the range: fixed from LIFE_FREE to LIFE_FREE */
-	_Atomic bool in_place; /* tracked where it is: no object of the collector lies under it */
 	_Atomic uintptr_t base; /* a hidden_addr's complement */
-	_Atomic size_t span;	/* whole pages, but in place */
-	/* changes seldom */
-	_Atomic size_t revoked;	/* bytes of pages; guarded by the region lock */
 	/* of the region: fixed from LIFE_NEWBORN on */
 	_Atomic size_t delta;
 	_Atomic size_t len;
+	/* changes routinely */
+	_Atomic uint32_t next;	   /* in the doubt queue, or (under the lock) in the pool */
+	_Atomic uint32_t touched;  /* the collector's cycle when a caller last had a pointer; grows */
+	_Atomic uint32_t signs;	   /* in collections in a row; written by the sign only */
+	_Atomic uint8_t seen; /* enum region_seen: a round's last look; written in rounds only */
+	_Atomic uint8_t survived;  /* rounds that kept it, up to a limit; as spared_until */
+	_Atomic bool closed;	   /* has been REVOKED as a whole; guarded by the region lock */
+	_Atomic bool in_place; /* tracked where it is: no object of the collector lies under it */
+
+	_Atomic size_t span;	/* of the range: whole pages, but in place */
+	_Atomic size_t revoked;	/* bytes of pages; guarded by the region lock */
+	/* of the region */
 	_Atomic uint64_t id;
-	_Atomic unsigned int source;
-	_Atomic int prot;
+	struct identity identity; /* read only by who holds the region or owns its RELEASING */
+	_Atomic uint32_t sign_cycle; /* the last of the signs; written by the sign only */
+	_Atomic uint8_t source;
+	_Atomic uint8_t prot;
 	_Atomic uint8_t backing; /* enum region_backing */
+	_Atomic bool has_release;
 	_Atomic bool unseen;
 	_Atomic bool survives;
 	_Atomic bool whole;
+	/* changes once, from the fault handler */
+	_Atomic uint8_t damage; /* enum region_damage */
+};
+
+_Static_assert(sizeof(struct region) == 128, "a round looks at one line of the cache");
+
+/*
+ * What the maker of a region gave to be called: words of the user's, which are evidence for what
+ * they point into, and apart from all that is foster's own.
+ */
+struct region_calls {
 	foster_release_fn *_Atomic release;
-	void *_Atomic release_arg; /* plain: evidence for the region that it points into */
-	struct identity identity; /* read only by who holds the region or owns its RELEASING */
+	void *_Atomic release_arg;
 	foster_damage_fn *_Atomic on_damage;
 	void *_Atomic damage_arg;
-	/* changes once, from the fault handler */
-	_Atomic unsigned int damage; /* enum region_damage */
 };
 
 /* A damaged region is reported once. */
@@ -96,12 +110,35 @@ enum region_damage { INTACT, DAMAGED, REPORTED };
 
 /* The region of a number; the number of a region comes from whoever found it. */
 struct region *region_at(uint32_t number) _nonnull_all_;
+struct region_calls *region_calls_at(uint32_t number) _nonnull_all_;
+
+/* Regions that lie one behind the other, by number. */
+struct region_run {
+	struct region *first; /* of the number from */
+	uint32_t from;
+	uint32_t count;
+};
+
+/* That in which a number is. */
+struct region_run region_run_of(uint32_t number);
 
 /*
- * The number of the region in whose struct the byte at an address is; 0: none.  Any context, one caller
- * at a time.
+ * As region_at(), for who goes through many.  The run is the caller's, all zero at first.  Those next to it
+ * are fetched: to fetch what is none is no harm.
  */
-uint32_t region_account_of(uintptr_t at);
+static inline struct region *region_in_turn(struct region_run *run, uint32_t number, int ahead)
+{
+	struct region *r;
+
+	if (number - run->from >= run->count)
+		*run = region_run_of(number);
+	r = run->first + (number - run->from);
+	__builtin_prefetch((const void *)((uintptr_t)r + (uintptr_t)ahead * sizeof(*r)));
+	return r;
+}
+
+/* The number of the region in whose struct region_calls the byte at an address is; 0: none.  Any context. */
+uint32_t region_calls_of(uintptr_t at);
 
 /* Numbers given out so far are below this.  Needs no lock; grows. */
 uint32_t region_numbers_end(void);

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/stable.h"
+#include "os/ledger.h"
 #include "region/lock.h"
 
 #define ADDR_BITS 57
@@ -39,16 +40,8 @@ struct node {
 };
 #define BYTES_OF_NODE(entries) (sizeof(struct node) + (entries) * sizeof(uint32_t))
 
-static struct stable nodes = {
-	.element_bytes = BYTES_OF_NODE(FANOUT),
-	.chunk_bits = 8,
-	.end = 1,
-};
-static struct stable granules = {
-	.element_bytes = BYTES_OF_NODE(GRANULE_BYTES),
-	.chunk_bits = 10,
-	.end = 1,
-};
+static struct stable nodes = STABLE_INIT(BYTES_OF_NODE(FANOUT), 8, ledger_take);
+static struct stable granules = STABLE_INIT(BYTES_OF_NODE(GRANULE_BYTES), 10, ledger_take);
 /* Never freed, and there from the start, so that a reader needs no test for it. */
 static struct node root = { .entry = { [FANOUT - 1] = 0 } };
 

@@ -59,27 +59,20 @@ static enum sweep_way sweep_way(void)
 
 /* ------------------------------------------------------------------ who is in doubt */
 
-#define AHEAD 8u
-#define CACHE_LINE 64u
+#define AHEAD 24
 
-/*
- * One of all, which are gone through several times in a round, and may be more than a cache holds.  Those
- * of numbers that follow each other mostly lie so; to fetch what is none is no harm.
- */
-static struct region *region_in_turn(uint32_t number)
+/* One of all, which are gone through several times in a round, by one thread at a time. */
+static struct region *one_of_all(uint32_t number)
 {
-	struct region *r = region_at(number);
-	const uintptr_t later = (uintptr_t)r + AHEAD * sizeof(*r);
+	static struct region_run run;
 
-	__builtin_prefetch((const void *)later);
-	__builtin_prefetch((const void *)(later + CACHE_LINE));
-	return r;
+	return region_in_turn(&run, number, AHEAD);
 }
 
 /* evidence_owner_fn.  Lock-free: read in the pause, from the companion. */
 static uintptr_t owner_of(uintptr_t at)
 {
-	uint32_t number = region_account_of(at);
+	uint32_t number = region_calls_of(at);
 	const struct region *r;
 
 	if (!number)
@@ -173,7 +166,7 @@ static bool has_pages_of_ours(const struct region *r, struct gap *gap)
  */
 static bool is_gap(uint32_t number, struct gap *gap)
 {
-	const struct region *r = region_in_turn(number);
+	const struct region *r = one_of_all(number);
 	enum life_state state = life_state(life_get(&r->life));
 
 	if (GET(r->in_place) ||
@@ -289,7 +282,7 @@ static bool is_put_in_doubt(const struct region *r)
 /* Is it in doubt, or can it be put there now? */
 static bool is_suspect(uint32_t number)
 {
-	struct region *r = region_in_turn(number);
+	struct region *r = one_of_all(number);
 
 	if (life_state(life_get(&r->life)) == LIFE_DISOWNED)
 		place_bury(number);
@@ -311,7 +304,7 @@ static uint32_t count_candidates(void)
 	if (is_all_in_place() && stats_get(in_place) > COUNTED_MOST)
 		return (uint32_t)(stats_get(in_place) + stats_get(revoked));
 	for (uint32_t number = 1; number < region_numbers_end(); number++)
-		n += is_put_in_doubt(region_in_turn(number)) || is_doubted(number);
+		n += is_put_in_doubt(one_of_all(number)) || is_doubted(number);
 	return n;
 }
 

@@ -16,14 +16,16 @@
 #define TOGETHER 256u  /* numbers that have their turn together */
 #define PARTS 8u       /* in one of so many rounds it is the turn of one of so many parts */
 #define BITS 64u
+#define AHEAD 24
 
 /* Of the round; written by the reaper before its companion is there. */
 static uint32_t this_round;
 static uint64_t now;
 static uint32_t numbers_end;
 static uint32_t kept;
-/* A bit for each number, in scratch: written to, a page of regions that is watched faults. */
+/* A bit for each number, in scratch. */
 static uint64_t *held;
+static struct region_run run; /* of next_question()'s last */
 
 /*
  * Is no witness asked about it this time?  What a witness cannot tell for sure has an end so.
@@ -35,23 +37,31 @@ static bool has_its_turn(uint32_t number)
 	       (number / TOGETHER + this_round / PARTS) % PARTS == 0;
 }
 
-/* Would the sweep be asked about it? */
-static bool is_asked_about(const struct region *r)
+enum interest {
+	NO_QUESTION,
+	SPARED,	  /* nobody asks, but where its witness was may tell where those of others are */
+	QUESTION, /* the sweep would be asked */
+};
+
+static enum interest interest_in(const struct region *r)
 {
 	uint64_t life = life_get(&r->life);
 
 	if (life & LIFE_QUEUED)
-		return false;
+		return NO_QUESTION;
 	switch (life_state(life)) {
 	case LIFE_LIVE:
 	case LIFE_REVOKED:
-		return GET(r->in_place) && !life_pins(life) && !life_holds(life) &&
-		       !region_is_spared_at(r, now);
+		if (!GET(r->in_place) || life_pins(life) || life_holds(life))
+			return NO_QUESTION;
+		if (!region_is_spared_at(r, now))
+			return QUESTION;
+		return GET(r->witness) ? SPARED : NO_QUESTION;
 	case LIFE_DOUBTED:
 	case LIFE_FADING:
-		return GET(r->in_place) || !round_trusts_sign();
+		return GET(r->in_place) || !round_trusts_sign() ? QUESTION : NO_QUESTION;
 	default:
-		return false;
+		return NO_QUESTION;
 	}
 }
 
@@ -60,15 +70,20 @@ static bool is_held(uint32_t number)
 	return held && number < numbers_end && held[number / BITS] >> number % BITS & 1;
 }
 
-/* The next to that number; NULL: none. */
-static const struct region *next_region(uint32_t *at, bool backwards)
+/* The next to that number of which we know, or that is asked about; NULL: none. */
+static const struct region *next_region(uint32_t *at, bool backwards, bool *known)
 {
+	const uint32_t step = backwards ? -1u : 1u;
+
 	if (backwards && !*at)
 		*at = numbers_end;
-	for (*at += backwards ? -1u : 1u; *at && *at < numbers_end; *at += backwards ? -1u : 1u) {
-		const struct region *r = region_at(*at);
+	for (*at += step; *at && *at < numbers_end; *at += step) {
+		const struct region *r = region_in_turn(&run, *at, AHEAD * (int)step);
 
-		if (is_held(*at) || (!has_its_turn(*at) && is_asked_about(r)))
+		enum interest interest = interest_in(r);
+
+		*known = is_held(*at) || interest == SPARED;
+		if (*known || (interest == QUESTION && !has_its_turn(*at)))
 			return r;
 	}
 	return NULL;
@@ -77,7 +92,7 @@ static const struct region *next_region(uint32_t *at, bool backwards)
 /* In the companion, whose stack is no evidence. */
 static bool next_question(uint32_t *at, bool backwards, struct witness *w)
 {
-	const struct region *r = next_region(at, backwards);
+	const struct region *r = next_region(at, backwards, &w->held);
 	uintptr_t hidden;
 
 	if (!r)
@@ -87,45 +102,56 @@ static bool next_question(uint32_t *at, bool backwards, struct witness *w)
 	w->end = w->start + GET(r->len);
 	w->at = hidden ? reveal((hidden_addr){ hidden }) : 0;
 	w->number = *at;
-	w->held = is_held(*at);
 	return true;
 }
 
-void witnessed_note(uint32_t number, uintptr_t at)
+static void note(struct region *r, uintptr_t at)
 {
-	struct region *r = region_at(number);
 	uintptr_t hidden = at ? hide(at).complement : 0;
 
 	if (GET(r->witness) != hidden)
 		SET(r->witness, hidden);
 }
 
+void witnessed_note(uint32_t number, uintptr_t at)
+{
+	note(region_at(number), at);
+}
+
 static void on_held(const struct witness *w)
 {
-	witnessed_note(w->number, w->at);
+	struct region *r = region_in_turn(&run, w->number, 0);
+
+	note(r, w->at);
 	held[w->number / BITS] |= (uint64_t)1 << w->number % BITS;
 	kept++;
-	if (GET(region_at(w->number)->in_place))
+	if (GET(r->in_place))
 		return; /* the next round will see for itself */
 	region_spare(w->number, now);
 	region_acquit(w->number);
 }
 
+static uint64_t order_of(uint32_t number)
+{
+	return GET(region_at(number)->id);
+}
+
 /* evidence_owner_fn of witnesses.  One that is being made or unmade counts too. */
 static uintptr_t owner_of(uintptr_t at)
 {
-	return region_account_of(at) || registry_find(at).region ? at : 0;
+	return region_calls_of(at) || registry_find(at).region ? at : 0;
 }
 
 static bool owns_page(uintptr_t page)
 {
-	return registry_has_page(page) || region_account_of(page) ||
-	       region_account_of(page + REGISTRY_PAGE - 1);
+	return registry_has_page(page) || region_calls_of(page) ||
+	       region_calls_of(page + REGISTRY_PAGE - 1);
 }
 
 static const struct witness_owner owner = {
 	.next = next_question,
 	.holds = on_held,
+	.order = order_of,
 	.owns_page = owns_page,
 	.owner = owner_of,
 };
@@ -135,10 +161,10 @@ static bool is_worth_it(void)
 {
 	const struct region *r;
 	uint32_t at = 0, questions = 0;
-	bool any = false;
+	bool any = false, known;
 
-	while ((!any || questions < LEAST) && (r = next_region(&at, false))) {
-		questions++;
+	while ((!any || questions < LEAST) && (r = next_region(&at, false, &known))) {
+		questions += !known;
 		any |= GET(r->witness) != 0;
 	}
 	return any && questions >= LEAST;

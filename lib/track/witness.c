@@ -21,7 +21,7 @@
 #define ASKED_ALWAYS 64u /* of the windows; beyond that, one for so many questions ... */
 #define ASKED_FOR 16u	 /* ... since it costs as much as these do in a sweep */
 #define BACK_FOR 64u	 /* questions that are worth the way back */
-#define STEP_MOST 4096u	 /* bytes between words whose targets follow each other */
+#define STEP_MOST 4096	 /* bytes between words whose targets were made one after the other */
 
 /* What is known of some pages in a row, one bit each. */
 struct window {
@@ -31,6 +31,15 @@ struct window {
 	uint64_t ordinary; /* a word may count */
 	uint64_t mixed;	   /* but some words of the page are regions', or in their accounts */
 };
+
+/* A word that points to what a number names; at 0: none. */
+struct find {
+	uintptr_t at;
+	uint32_t number;
+};
+
+/* What the distance of words goes with. */
+enum habit { BY_ORDER, BY_NUMBER, HABITS };
 
 struct looking {
 	const struct witness_owner *owner;
@@ -42,11 +51,13 @@ struct looking {
 	uint32_t questions;
 	uint32_t unanswered;
 	uint32_t asked; /* the kernel, about windows */
-	uintptr_t page; /* that is being loaded from */
+	uintptr_t offset; /* bits of an address within its page */
+	uintptr_t page;	  /* that is being loaded from */
 	uintptr_t clean; /* the last page where all words count */
-	/* The last that was found, and how far it was from the one before. */
-	uintptr_t last;
-	uintptr_t step;
+	/* The last that was found, and the one before. */
+	struct find last;
+	struct find before;
+	int64_t step[HABITS]; /* bytes */
 };
 
 /* ------------------------------------------------------------------ pages */
@@ -135,11 +146,9 @@ static bool is_in_ordinary(struct looking *l, uintptr_t at)
 /* Is what keeps the word at an address memory like any other? */
 static bool is_ordinary(struct looking *l, uintptr_t at)
 {
-	size_t page = vm_page_size();
-
-	if (at % sizeof(uint32_t) || at % page > page - WORD)
+	if (at % sizeof(uint32_t) || (at & l->offset) > l->offset + 1 - WORD)
 		return false;
-	return (l->clean && at - l->clean < page) || is_in_ordinary(l, at);
+	return (l->clean && at - l->clean <= l->offset) || is_in_ordinary(l, at);
 }
 
 /* ------------------------------------------------------------------ words */
@@ -149,7 +158,7 @@ _reads_all_ static _noinline_ uintptr_t load(struct looking *l, uintptr_t at)
 {
 	const volatile uint32_t *half = (const volatile uint32_t *)at;
 
-	l->page = at - at % vm_page_size();
+	l->page = at & ~l->offset;
 	__asm__ volatile("" : : : "memory");
 	return half[0] | (uintptr_t)half[1] << 32;
 }
@@ -164,29 +173,59 @@ static bool points_to(struct looking *l, const struct witness *w, uintptr_t at)
 	return word >= w->start && word <= w->end;
 }
 
-/* Pointers to what was made one after the other often lie so far apart. */
-static void learn_step(struct looking *l, uintptr_t at)
+static void learn(struct looking *l, const struct witness *w)
 {
-	uintptr_t step = at - l->last;
+	l->before = l->last;
+	l->last = (struct find){ w->at, w->number };
+}
 
-	if (step && step + STEP_MOST <= 2 * STEP_MOST)
-		l->step = step;
-	l->last = at;
+/*
+ * How far two numbers are apart: as what they name was made, or else as they are, which is the other way
+ * round where numbers were free before.
+ */
+static int64_t between(const struct looking *l, enum habit habit, uint32_t from, uint32_t to)
+{
+	if (habit == BY_NUMBER)
+		return (int64_t)to - (int64_t)from;
+	return (int64_t)(l->owner->order(to) - l->owner->order(from));
+}
+
+static void learn_step(struct looking *l, enum habit habit)
+{
+	int64_t bytes = (int64_t)(l->last.at - l->before.at);
+	int64_t apart = between(l, habit, l->before.number, l->last.number);
+
+	if (apart && bytes % apart == 0 && bytes / apart >= -STEP_MOST &&
+	    bytes / apart <= STEP_MOST)
+		l->step[habit] = bytes / apart;
+}
+
+/* Pointers to what was made one after the other often lie at the same distance. */
+static bool guess(struct looking *l, struct witness *w)
+{
+	const uintptr_t was = w->at;
+
+	if (!l->last.at)
+		return false;
+	for (enum habit habit = 0; habit < HABITS; habit++) {
+		if (l->before.at)
+			learn_step(l, habit);
+		w->at = l->last.at +
+			(uintptr_t)(l->step[habit] * between(l, habit, l->last.number, w->number));
+		if (w->at && w->at != was && points_to(l, w, w->at))
+			return true;
+	}
+	return false;
 }
 
 static void answer(struct looking *l, struct witness *w)
 {
-	uintptr_t guess = l->last ? l->last + l->step : 0;
-
 	l->questions++;
-	if (l->backwards || !w->at || !points_to(l, w, w->at)) {
-		if (!guess || guess == w->at || !points_to(l, w, guess)) {
-			l->unanswered++;
-			return;
-		}
-		w->at = guess;
+	if ((l->backwards || !w->at || !points_to(l, w, w->at)) && !guess(l, w)) {
+		l->unanswered++;
+		return;
 	}
-	learn_step(l, w->at);
+	learn(l, w);
 	l->owner->holds(w);
 }
 
@@ -197,7 +236,7 @@ static void answer_all(void *arg)
 
 	while (l->owner->next(&l->number, l->backwards, &w))
 		if (w.held)
-			learn_step(l, w.at);
+			learn(l, &w);
 		else
 			answer(l, &w);
 }
@@ -222,7 +261,7 @@ static void look(void *arg)
 
 	look_along(l);
 	/* New ones may come before those beside which they are. */
-	if (!l->last || l->unanswered < BACK_FOR)
+	if (!l->last.at || l->unanswered < BACK_FOR)
 		return;
 	l->backwards = true;
 	l->number = 0;
@@ -243,7 +282,8 @@ int witness_look(const struct witness_owner *owner, struct scratch *own,
 		.own = own,
 		.shared = shared,
 		.window = scratch_take(own, WINDOWS * sizeof(struct window)),
-		.step = WORD,
+		.offset = vm_page_size() - 1,
+		.step = { WORD, WORD },
 	};
 	if (!l->window)
 		return -ENOMEM;

@@ -32,7 +32,7 @@ struct witness {
 	uintptr_t end;
 	uintptr_t at; /* where it was; 0: not known */
 	uint32_t number; /* the owner's name for it */
-	bool held; /* answered with yes already */
+	bool held; /* not asked: answered with yes already, or some time ago */
 };
 
 /* All are called from a companion. */
@@ -41,6 +41,8 @@ struct witness_owner {
 	bool (*next)(uint32_t *at, bool backwards, struct witness *w);
 	/* The answer is yes; w->at is where. */
 	void (*holds)(const struct witness *w);
+	/* The order in which what the numbers name was made: one more each time. */
+	uint64_t (*order)(uint32_t number);
 	/* Does any region stand on that page, or any account of one? */
 	bool (*owns_page)(uintptr_t page);
 	evidence_owner_fn *owner;
