@@ -88,6 +88,7 @@ null_test_programs = \
 	tests/test_region_invariants \
 	tests/test_region_states \
 	tests/test_registry \
+	tests/test_registry_pages \
 	tests/test_scan \
 	tests/test_snapshot \
 	tests/test_stable \
@@ -113,6 +114,7 @@ tests_test_asan_SOURCES = \
 	tests/test_region_invariants.c \
 	tests/test_region_states.c \
 	tests/test_registry.c \
+	tests/test_registry_pages.c \
 	tests/test_scan.c \
 	tests/test_stable.c \
 	tests/test_suspects.c
