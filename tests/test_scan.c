@@ -231,6 +231,23 @@ TEST_EACH_WAY(a_suspect_across_a_multiple_of_4_GiB_is_found)
 	}
 }
 
+/* As two places are that lie whole gibibytes apart: all but the upper halves are alike. */
+TEST_EACH_WAY(suspects_that_differ_in_the_upper_half_only_are_both_found)
+{
+	const uintptr_t far = HEAP + 64 * GIB;
+
+	begin(2);
+	suspects_add(&suspects, HEAP, HEAP + 100, 0);
+	suspects_add(&suspects, far, far + 100, 1);
+	seal();
+	put(1000, HEAP + 50);
+	put(2000, far + 50);
+	put(3000, HEAP + 32 * GIB + 50);
+	assert_int_equal(scan_part(0, memory_bytes), 2);
+	assert_int_equal(found.hit[0].index, 0);
+	assert_int_equal(found.hit[1].index, 1);
+}
+
 TEST_EACH_WAY(the_lowest_and_the_highest_addresses_are_found)
 {
 	begin(3);
