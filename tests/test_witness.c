@@ -9,6 +9,8 @@
 #include <gc/gc.h>
 #include <pthread.h>
 
+#include "gc/gc.h"
+
 #define COUNT 3000u /* for fewer than about a thousand nobody asks witnesses */
 #define LEN 16u
 #define STEP 48u
@@ -108,6 +110,13 @@ static void clear(void *slots)
 	wipe(slots, SLOTS_BYTES);
 }
 
+/* One word in so many bytes. */
+static NOINLINE void wipe_every(struct hidden slots, size_t stride)
+{
+	for (unsigned int i = 0; i < COUNT; i++)
+		wipe((char *)hidden_show(slots) + i * stride, sizeof(slot_t));
+}
+
 /* ------------------------------------------------------------------ held, and dropped */
 
 TEST(what_memory_holds_is_not_put_in_doubt_in_each_round)
@@ -203,6 +212,19 @@ TEST(new_ones_that_come_before_those_beside_them_are_found_there)
 	assert_true(are_released((int)(2 * half + half)));
 	free((void *)slots);
 	free((void *)other);
+}
+
+/* As in a list whose elements have what is adopted beside their links. */
+TEST(words_beside_regions_on_their_pages_are_believed)
+{
+	struct hidden area = area_hidden();
+
+	adopting_begin();
+	adopt_members(area, 0, COUNT, hidden_show(area), STEP);
+	collect_times(1);
+	assert_believed(8);
+	wipe_every(area, STEP);
+	assert_true(are_released(COUNT));
 }
 
 /* Some lie across the edges of pages. */
@@ -546,6 +568,57 @@ TEST(what_an_object_of_the_collector_held_goes_with_it)
 	collect_times(3);
 	assert_int_equal(released(), 0);
 	root = NULL;
+	assert_true(are_released(COUNT));
+}
+
+#define BEFORE (page_size() / sizeof(slot_t)) /* words on the page before an object */
+
+/* An object that only *root points to, and right before it a page that is none of the collector's. */
+static NOINLINE char *page_before_an_object(void *volatile *root)
+{
+	char *page = MAP_FAILED, *at = NULL;
+
+	for (int i = 0; i < 64 && (page == MAP_FAILED || page != at); i++) {
+		if (page != MAP_FAILED)
+			assert_int_equal(munmap(page, page_size()), 0);
+		*root = GC_MALLOC(SLOTS_BYTES << i % 9);
+		assert_non_null(*root);
+		at = (char *)*root - page_size();
+		page = mmap(at, page_size(), RW, ANON | MAP_FIXED_NOREPLACE, -1, 0);
+	}
+	if (page != at)
+		test_skip("before each object of the collector there is something");
+	return page;
+}
+
+/* Where the next word would be on memory of the program's, there is one in a dead object. */
+TEST(what_an_object_held_goes_with_it_whatever_is_held_beside_it)
+{
+	static void *volatile root;
+	char *page;
+
+	adopting_begin();
+	page = page_before_an_object(&root);
+	adopt_members(area_hidden(), 0, COUNT, page, sizeof(slot_t));
+	collect_times(2);
+	assert_int_equal(released(), 0);
+	root = NULL;
+	collect_times(2); /* later libgc unmaps it, and the words are gone in any way */
+	assert_true(released() > (int)(COUNT - BEFORE) / 2);
+	assert_true(are_released((int)(COUNT - BEFORE)));
+	wipe(page, page_size());
+	assert_true(are_released(COUNT));
+}
+
+/* It is learned late which pages these are. */
+TEST(what_a_page_held_that_has_headers_of_the_collector_goes)
+{
+	char *pages;
+
+	adopting_begin();
+	pages = held_by_pages();
+	for (size_t i = 0; i < SLOTS_PAGES; i++)
+		gc_headers_note((uintptr_t)pages + i * page_size());
 	assert_true(are_released(COUNT));
 }
 
