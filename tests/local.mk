@@ -74,7 +74,8 @@ test_programs = \
 	tests/test_threads \
 	tests/test_unread \
 	tests/test_verdict \
-	tests/test_witness
+	tests/test_witness \
+	tests/test_witness_mappings
 # With the null collector.
 null_test_programs = \
 	tests/test_companion \

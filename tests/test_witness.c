@@ -622,27 +622,7 @@ TEST(what_a_page_held_that_has_headers_of_the_collector_goes)
 	assert_true(are_released(COUNT));
 }
 
-/* ------------------------------------------------------------------ other regions, other processes */
-
-#define OVERLAYS 1200u
-
-TEST(mappings_that_memory_holds_stay_and_go)
-{
-	void *volatile *slots = calloc(OVERLAYS, sizeof(*slots));
-
-	adopting_begin();
-	for (unsigned int i = 0; i < OVERLAYS; i++)
-		slots[i] = foster_mmap(NULL, page_size(), RW, ANON, -1, 0);
-	forget();
-	collect_times(MANY_TIMES);
-	assert_int_equal(stats_now().regions, OVERLAYS);
-	wipe((void *)slots, OVERLAYS * sizeof(*slots));
-	forget();
-	for (int i = 0; i < ROUNDS; i++)
-		assert_true(foster_collect(-1) >= 0);
-	assert_true(stats_now().regions < 8); /* what libgc's own memory names */
-	free((void *)slots);
-}
+/* ------------------------------------------------------------------ other processes */
 
 static void hold_and_drop_in_child(void *arg)
 {
