@@ -5,6 +5,7 @@
  */
 #include "support.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/sync.h"
@@ -448,4 +449,104 @@ TEST(a_round_makes_no_memory_of_holes)
 	assert_true(stats_now().rounds > 0);
 	assert_int_equal(fstat(fd, &file), 0);
 	assert_int_equal(file.st_blocks, (blkcnt_t)(page_size() / 512));
+}
+
+/* ------------------------------------------------------------------ what was seen once */
+
+#define CROWD (GAPS_MANY + 64u)
+#define TURNS 40 /* rounds, in which each region has been looked at again */
+
+static void *volatile crowd[CROWD];
+static void *volatile apart;
+
+/* So many regions that those which were seen are passed over, and one of that file; all are held. */
+static NOINLINE void hold_crowd(int fd, size_t bytes)
+{
+	struct foster_options options = FOSTER_OPTIONS_INIT;
+	const int all = pattern_memfd(page_size(), 0);
+
+	options.idle_collect_ms = FOSTER_NEVER;
+	options.collect_regions = 1 << 30;
+	assert_int_equal(foster_init(&options), 0);
+	for (size_t i = 0; i < CROWD; i++) {
+		crowd[i] = foster_mmap(NULL, page_size(), LOOK_RW, MAP_SHARED, all, 0);
+		assert_ptr_not_equal(crowd[i], MAP_FAILED);
+		*(volatile char *)crowd[i] = 1;
+	}
+	apart = foster_mmap(NULL, bytes, LOOK_RW, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(apart, MAP_FAILED);
+	for (size_t at = 0; at < bytes; at += page_size())
+		((volatile char *)apart)[at] = 1;
+}
+
+static void decide_once(void)
+{
+	(void)make_dropped(1);
+	collect_times(1);
+}
+
+static blkcnt_t blocks_of(int fd)
+{
+	struct stat file;
+
+	assert_int_equal(fstat(fd, &file), 0);
+	return file.st_blocks;
+}
+
+static void give_back(char *page)
+{
+	assert_int_equal(madvise(page, page_size(), MADV_REMOVE), 0);
+}
+
+/* Who gives pages back again and again is heard, if not at once. */
+TEST(a_page_that_is_given_back_to_the_kernel_is_left_alone_in_the_end)
+{
+	const int fd = memfd_create("apart", 0);
+	const blkcnt_t one = (blkcnt_t)(page_size() / 512);
+	int turns = TURNS;
+
+	assert_int_equal(ftruncate(fd, (off_t)(2 * page_size())), 0);
+	hold_crowd(fd, 2 * page_size());
+	decide_once();
+	assert_int_equal(blocks_of(fd), 2 * one);
+	do {
+		give_back((char *)apart + page_size());
+		assert_int_equal(blocks_of(fd), one);
+		decide_once();
+	} while (blocks_of(fd) != one && --turns);
+	assert_true(turns);
+}
+
+/* By a mapping of its own, which no round meets: a page that is mapped does not leave memory. */
+static bool is_in_memory(int fd)
+{
+	void *p = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, fd, 0);
+	unsigned char there;
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	assert_int_equal(mincore(p, page_size(), &there), 0);
+	assert_int_equal(munmap(p, page_size()), 0);
+	return there & 1;
+}
+
+/* It would have to be fetched: no round may pass over the look, however often it was seen. */
+TEST(a_page_of_a_file_that_memory_has_no_more_stays_where_it_is)
+{
+	char path[PATH_MAX];
+	const int fd = pattern_file(path, page_size());
+
+	hold_crowd(fd, page_size());
+	decide_once();
+	for (int i = 0; i < 3; i++) {
+		assert_true(is_in_memory(fd));
+		assert_int_equal(fsync(fd), 0);
+		assert_int_equal(madvise((void *)apart, page_size(), MADV_DONTNEED), 0);
+		assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+		if (is_in_memory(fd))
+			test_skip("the pages of this file system do not leave memory");
+		decide_once();
+		assert_false(is_in_memory(fd));
+		__asm__ volatile("" : : "r"(*(volatile char *)apart));
+	}
+	assert_int_equal(unlink(path), 0);
 }
