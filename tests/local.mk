@@ -75,6 +75,7 @@ test_programs = \
 	tests/test_unread \
 	tests/test_verdict \
 	tests/test_witness \
+	tests/test_witness_look \
 	tests/test_witness_mappings
 # With the null collector.
 null_test_programs = \
