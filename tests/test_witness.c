@@ -9,6 +9,7 @@
 #include <gc/gc.h>
 #include <pthread.h>
 
+#include "base/sync.h"
 #include "gc/gc.h"
 
 #define COUNT 3000u /* for fewer than about a thousand nobody asks witnesses */
@@ -620,6 +621,42 @@ TEST(what_a_page_held_that_has_headers_of_the_collector_goes)
 	for (size_t i = 0; i < SLOTS_PAGES; i++)
 		gc_headers_note((uintptr_t)pages + i * page_size());
 	assert_true(are_released(COUNT));
+}
+
+/* As a region is born: its argument is on no account yet, and so a word like any other. */
+static void collect_at_birth(const char *point)
+{
+	if (strcmp(point, "region-born"))
+		return;
+	sync_hook = NULL;
+	forget(); /* of registers; what stacks hold is found later than accounts */
+	assert_true(foster_collect(-1) >= 0);
+}
+
+/* The one points to the other, which is the argument of the first. */
+static NOINLINE void adopt_with_argument(struct hidden other, struct hidden arg)
+{
+	*(slot_t *)hidden_show(arg) = hidden_show(other);
+	sync_hook = collect_at_birth;
+	adopt_bytes(NULL, other, LEN, hidden_show(arg));
+	assert_null(sync_hook);
+}
+
+TEST(a_circle_through_an_argument_that_was_a_witness_goes)
+{
+	slot_t *slots = slots_new();
+	struct hidden area, other;
+
+	adopting_begin();
+	area = crowd_in((void *)slots);
+	other = area_hidden();
+	collect_times(3);
+	slots[0] = NULL;
+	adopt_with_argument(other, hidden_of(member(area, 0)));
+	assert_true(are_released(2));
+	clear((void *)slots);
+	assert_true(are_released(COUNT + 1));
+	free((void *)slots);
 }
 
 /* ------------------------------------------------------------------ other processes */
