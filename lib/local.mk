@@ -15,7 +15,7 @@ core_pairs = \
 	lib/track/overlay.c lib/track/pause.c lib/track/reader.c lib/track/scan.c \
 	lib/track/sleepers.c lib/track/suspects.c lib/track/swapped.c lib/track/sweep.c \
 	lib/track/watched.c lib/track/witness.c \
-	lib/region/callback.c lib/region/collect.c lib/region/core.c \
+	lib/region/account.c lib/region/callback.c lib/region/collect.c lib/region/core.c \
 	lib/region/damage.c lib/region/doubt.c lib/region/identity.c \
 	lib/region/inherit.c lib/region/life.c lib/region/lock.c lib/region/pace.c \
 	lib/region/place.c lib/region/pool.c lib/region/reaper.c lib/region/region.c \

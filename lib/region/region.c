@@ -80,14 +80,12 @@
 #include "region/region.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "base/check.h"
-#include "base/stable.h"
 #include "base/sync.h"
 #include "gc/gc.h"
-#include "os/ledger.h"
 #include "os/vm.h"
+#include "region/account.h"
 #include "region/doubt.h"
 #include "region/lock.h"
 #include "region/place.h"
@@ -100,47 +98,7 @@
 #define GET(member) atomic_load_explicit(&(member), memory_order_relaxed)
 #define SET(member, value) atomic_store_explicit(&(member), (value), memory_order_relaxed)
 
-static void *take_readable(size_t bytes)
-{
-	return calloc(1, bytes);
-}
-
-static struct stable numbers = STABLE_INIT(sizeof(struct region), 10, ledger_take);
-static struct stable calls = STABLE_INIT(sizeof(struct region_calls), 10, take_readable);
-/* numbers.end for readers without the lock; behind it by nothing that is in use. */
-static _Atomic uint32_t numbers_end = 1;
 static _Atomic uint64_t last_id;
-
-struct region *region_at(uint32_t number)
-{
-	return stable_at(&numbers, number);
-}
-
-uint32_t region_numbers_end(void)
-{
-	return atomic_load_explicit(&numbers_end, memory_order_acquire);
-}
-
-struct region_run region_run_of(uint32_t number)
-{
-	uint32_t chunk = stable_chunk(&numbers, number);
-
-	return (struct region_run){
-		.first = (void *)stable_elements(&numbers, chunk),
-		.from = stable_first(&numbers, chunk),
-		.count = (uint32_t)stable_count(&numbers, chunk),
-	};
-}
-
-struct region_calls *region_calls_at(uint32_t number)
-{
-	return stable_at(&calls, number);
-}
-
-uint32_t region_calls_of(uintptr_t at)
-{
-	return stable_find(&calls, region_numbers_end(), at);
-}
 
 static uint64_t life_of(const struct region *r)
 {
@@ -223,11 +181,11 @@ uint32_t region_number(uintptr_t base, size_t span, bool in_place)
 	uint32_t number;
 
 	fo_assert(region_locked());
-	if (registry_reserve() || stable_reserve(&numbers, 1) ||
-	    stable_cover(&calls, numbers.end))
+	if (registry_reserve())
 		return 0;
-	number = stable_new(&numbers);
-	atomic_store_explicit(&numbers_end, numbers.end, memory_order_release);
+	number = account_new();
+	if (!number)
+		return 0;
 	r = region_at(number);
 	begin_newborn(r);
 	SET(r->base, hide(base).complement);
@@ -238,36 +196,14 @@ uint32_t region_number(uintptr_t base, size_t span, bool in_place)
 	return number;
 }
 
-/* A page of these that nobody needs is never touched, nor read by a sweep. */
-#define SET_CHANGED(member, value)                \
-	do {                                      \
-		if (GET(member) != (value))       \
-			SET(member, (value));     \
-	} while (0)
-
-static void set_calls(uint32_t number, const struct region_facts *facts)
-{
-	struct region_calls *c = region_calls_at(number);
-
-	SET_CHANGED(c->release, facts->release);
-	SET_CHANGED(c->release_arg, facts->release_arg);
-	SET_CHANGED(c->on_damage, facts->on_damage);
-	SET_CHANGED(c->damage_arg, facts->damage_arg);
-}
-
-static void forget_calls(uint32_t number)
-{
-	set_calls(number, &(struct region_facts){ 0 });
-}
-
 void region_free_number(uint32_t number)
 {
 	struct region *r = region_at(number);
 
 	fo_assert(region_locked());
-	forget_calls(number);
+	account_forget_calls(number);
 	life_set(&r->life, life_with(life_of(r), LIFE_FREE));
-	stable_free(&numbers, number);
+	account_free(number);
 }
 
 uint32_t region_create(size_t span)
@@ -305,7 +241,7 @@ void region_born(uint32_t number, const struct region_facts *facts)
 	r->identity = facts->identity;
 	SET(r->damage, INTACT);
 	SET(r->has_release, facts->release != NULL);
-	set_calls(number, facts);
+	account_set_calls(number, facts);
 	SET(r->survived, 0);
 	SET(r->seen, SEEN_NEVER);
 	SET(r->touched, gc_cycles());
@@ -368,7 +304,7 @@ static bool pool_range(uint32_t number)
 		(void)registry_set(base, base + region_span(r),
 				   (struct registry_found){ number, false });
 	SET(r->revoked, 0);
-	forget_calls(number);
+	account_forget_calls(number);
 	pooled = room && pool_put(number);
 	if (pooled)
 		life_set(&r->life, life_with(life_of(r), LIFE_POOLED));
