@@ -7,6 +7,8 @@
 
 #include <pthread.h>
 
+#include "base/sync.h"
+
 static void *volatile kept;
 
 /* Where an adopted piece of a page of its own lies. */
@@ -573,6 +575,46 @@ static void *collect_once(void *arg UNUSED)
 {
 	child_check(foster_collect(20000) >= 0);
 	return NULL;
+}
+
+/* The first round of a collection, when it has begun, and what was in doubt before the second. */
+static struct {
+	struct moment begun, made;
+	_Atomic int rounds;
+	_Atomic uint64_t doubted;
+} first;
+
+static void make_meanwhile(const char *point)
+{
+	if (strcmp(point, "round") == 0 && atomic_load(&first.rounds) == 1)
+		atomic_store(&first.doubted, stats_now().doubted);
+	if (strcmp(point, "round-begun") == 0 && atomic_fetch_add(&first.rounds, 1) == 0) {
+		moment_announce(&first.begun);
+		moment_await(&first.made);
+	}
+}
+
+/* Many threads may make many of them during a round, which would go on and on. */
+TEST(what_is_made_when_a_round_has_begun_waits_for_the_next)
+{
+	uint64_t doubted_before;
+	pthread_t thread;
+
+	adopting_begin();
+	adopt_dropped(100, on_release, NULL); /* whose number the other gets */
+	assert_true(are_released(1));
+	doubted_before = stats_now().doubted;
+	sync_hook = make_meanwhile;
+	thread = thread_begin(collect_once, NULL);
+	moment_await(&first.begun);
+	adopt_dropped(100, on_release, NULL);
+	forget();
+	moment_announce(&first.made);
+	thread_end(thread);
+	sync_hook = NULL;
+	assert_true(first.rounds >= 2);
+	assert_int_equal(first.doubted, doubted_before);
+	assert_int_equal(atomic_load(&adopting_released.calls), 2);
 }
 
 /* Whether it has done its work yet, nobody knows but the parent's. */

@@ -254,6 +254,11 @@ void region_born(uint32_t number, const struct region_facts *facts)
 	life_set(&r->life, life_with(life, LIFE_LIVE) + (facts->unseen ? LIFE_PIN : 0));
 }
 
+uint64_t region_last_id(void)
+{
+	return atomic_load_explicit(&last_id, memory_order_relaxed);
+}
+
 /* ------------------------------------------------------------------ the way out */
 
 /* The last step of a range: the collector's again, or where that fails, into the pool. */

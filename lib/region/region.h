@@ -214,6 +214,9 @@ void region_doubt_again(uint32_t number);
  */
 void region_born(uint32_t number, const struct region_facts *facts) _nonnull_all_;
 
+/* Of the last that was born: ids go up. */
+uint64_t region_last_id(void);
+
 /* LIVE to DOUBTED: a region whose address nobody has been given. */
 void region_doubt(uint32_t number);
 

@@ -30,6 +30,8 @@ static _Atomic unsigned int way = FOSTER_SWEEP_DEFAULT;
 static unsigned int swapped_out; /* rounds in a row */
 static unsigned int reading_all; /* until it is 0; one less in each round */
 static uint32_t rounds_begun;
+static uint64_t began;	 /* clock_ns() */
+static uint64_t last_id; /* of a region, then */
 static bool signs_follow; /* the collection that decides gives them, to what is new */
 static uint32_t newest;	  /* collection, when the round began */
 
@@ -289,8 +291,10 @@ static bool is_suspect(uint32_t number)
 	/* Doubted anew since the queue was emptied: the next round's. */
 	if (life_get(&r->life) & LIFE_QUEUED)
 		return false;
+	/* What was made since the round began would come with the next, and no witness was asked about it. */
 	if (is_put_in_doubt(r) && !is_doubted(number))
-		return !region_is_spared(r) && region_suspect(number);
+		return !region_is_spared_at(r, began) && GET(r->id) <= last_id &&
+		       region_suspect(number);
 	return is_doubted(number);
 }
 
@@ -470,6 +474,9 @@ static _noinline_ int run_round(void)
 	int err;
 
 	rounds_begun++;
+	began = clock_ns();
+	last_id = region_last_id();
+	FOSTER_SYNC("round-begun");
 	newest = gc_cycles();
 	reading_all -= reading_all != 0;
 	/* Else the reaper settles it, after the round. */

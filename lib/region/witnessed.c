@@ -16,7 +16,7 @@
 #define TOGETHER 256u  /* numbers that have their turn together */
 #define PARTS 8u       /* in one of so many rounds it is the turn of one of so many parts */
 #define BITS 64u
-#define AHEAD 24
+#define AHEAD 16
 
 /* Of the round; written by the reaper before its companion is there. */
 static uint32_t this_round;
