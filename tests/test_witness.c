@@ -228,6 +228,32 @@ TEST(words_beside_regions_on_their_pages_are_believed)
 	assert_true(are_released(COUNT));
 }
 
+/* Their numbers are those of regions that went in threes, and so in no order of use. */
+TEST(new_ones_with_numbers_in_any_order_are_found_beside_those_before)
+{
+	const unsigned int half = COUNT / 2;
+	struct hidden area = area_hidden();
+	slot_t *slots = slots_new(), *other = slots_new();
+
+	adopting_begin();
+	adopt_members(area_hidden(), 0, COUNT, (char *)other, sizeof(slot_t));
+	for (unsigned int from = 0; from < 3; from++) {
+		for (unsigned int i = from; i < COUNT; i += 3)
+			other[i] = NULL;
+		forget();
+		assert_true(foster_collect(-1) >= 0);
+	}
+	assert_true(are_released(COUNT));
+	adopt_members(area, 0, half, (char *)slots, sizeof(slot_t));
+	collect_times(2);
+	adopt_members(area, half, COUNT, (char *)slots, sizeof(slot_t));
+	assert_true(doubted_in_a_collection() < COUNT / 3);
+	clear((void *)slots);
+	assert_true(are_released(2 * COUNT));
+	free((void *)slots);
+	free((void *)other);
+}
+
 /* Some lie across the edges of pages. */
 TEST(packed_words_hold_what_they_point_to)
 {
