@@ -27,7 +27,7 @@ static void start_foster(void)
 /* ------------------------------------------------------------------ one large range */
 
 #define LARGE	    ((size_t)4 << 30)
-#define LARGE_TIMES 20
+#define LARGE_TIMES 60
 #define TRIES	    4 /* an old copy of the pointer may be seen */
 #define TOUCHED	    ((size_t)2 << 20) /* a page in each */
 
@@ -144,7 +144,7 @@ static void measure_large(void)
 	for (unsigned int r = 0; r < bare.rounds; r++)
 		memcpy(bare.round[r].v, s.round[r].v + BARE, BARE * sizeof(double));
 	bench_section("4 GiB in place", "munmap");
-	bench_row("adopt, close: the best of 20", BENCH_TIME, CLOSE, &s, &bare);
+	bench_row("adopt, close: the best of 60", BENCH_TIME, CLOSE, &s, &bare);
 	bench_row("  the mean, with rounds that run beside it", BENCH_TIME, CLOSE_MEAN, &s,
 		  &bare);
 	bench_row("drop: the collection that releases it", BENCH_TIME, RELEASE, &s, &bare);
