@@ -163,6 +163,27 @@ TEST(a_word_across_pages_is_met)
 	assert_true(met(p + 2 * page_size() - 4));
 }
 
+/* A copy of the process is read by the MiB. */
+TEST(a_word_across_any_pages_of_a_copy_is_met)
+{
+	const size_t bytes = (size_t)5 << 19;
+	char *p = map_alone(bytes / page_size());
+
+	begin();
+	memset(p, 0, bytes);
+	job.reader.copy = true;
+	/* Every 128 KiB, for there is room for so many notes only. */
+	for (size_t at = (size_t)128 << 10; at < bytes; at += (size_t)128 << 10)
+		put(p + at - 4);
+	put(p);
+	put(p + bytes - 8);
+	run(p, bytes);
+	for (size_t at = (size_t)128 << 10; at < bytes; at += (size_t)128 << 10)
+		assert_true(met(p + at - 4));
+	assert_true(met(p) && met(p + bytes - 8));
+	assert_int_equal(job.reader.bytes, bytes);
+}
+
 /* The middle page was never written and is not read. */
 TEST(pages_that_are_not_there_are_not_read)
 {
