@@ -17,6 +17,7 @@ libtest_support_la_SOURCES = \
 	$(test_runner_sources) \
 	tests/adopting.c tests/adopting.h \
 	tests/beside.h \
+	tests/crowd.h \
 	tests/failing.c tests/failing.h \
 	tests/hide.c tests/hide.h \
 	tests/hide_find.c \
@@ -75,6 +76,7 @@ test_programs = \
 	tests/test_unread \
 	tests/test_verdict \
 	tests/test_witness \
+	tests/test_witness_guess \
 	tests/test_witness_look \
 	tests/test_witness_mappings
 # With the null collector.

@@ -3,7 +3,7 @@
  * Crowds of regions, held by words that stay where a round has found them: the next round looks there,
  * and dropping them must count at once all the same.
  */
-#include "adopting.h"
+#include "crowd.h"
 
 #include <fcntl.h>
 #include <gc/gc.h>
@@ -11,112 +11,6 @@
 
 #include "base/sync.h"
 #include "gc/gc.h"
-
-#define COUNT 3000u /* for fewer than about a thousand nobody asks witnesses */
-#define LEN 16u
-#define STEP 48u
-#define OFFSET 24u
-#define MANY_TIMES 12
-#define TURNS 64 /* rounds, of which a collection has two */
-
-typedef void *volatile slot_t;
-#define SLOTS_BYTES (COUNT * sizeof(slot_t))
-#define SLOTS_PAGES (SLOTS_BYTES / page_size() + 1)
-
-static size_t area_pages(void)
-{
-	return COUNT * STEP / page_size() + 1;
-}
-
-static NOINLINE struct hidden area_hidden(void)
-{
-	return hidden_of(area_new(area_pages()));
-}
-
-static NOINLINE char *member(struct hidden area, unsigned int i)
-{
-	return (char *)hidden_show(area) + i * STEP + OFFSET;
-}
-
-static NOINLINE void adopt_members(struct hidden area, unsigned int from, unsigned int to,
-				   char *slots, size_t stride)
-{
-	for (unsigned int i = from; i < to; i++) {
-		char *p = member(area, i);
-
-		assert_ptr_equal(foster_adopt(p, LEN, on_release, NULL), p);
-		memcpy(slots + i * stride, &p, sizeof(p));
-	}
-}
-
-/* A crowd that is held by these slots only. */
-static NOINLINE struct hidden crowd_in(void *slots)
-{
-	struct hidden area = area_hidden();
-
-	adopt_members(area, 0, COUNT, slots, sizeof(slot_t));
-	forget();
-	return area;
-}
-
-static int released(void)
-{
-	forget();
-	return atomic_load(&adopting_released.calls);
-}
-
-/* Collects; how many were in doubt. */
-static uint64_t doubted_in_a_collection(void)
-{
-	uint64_t before = stats_now().doubted;
-
-	forget();
-	assert_true(foster_collect(-1) >= 0);
-	return stats_now().doubted - before;
-}
-
-/* All are held, and there are collections in which nearly none is in doubt. */
-static void assert_believed(uint64_t most)
-{
-	uint64_t kept = stats_now().kept, least = COUNT;
-
-	for (int i = 0; i < 3; i++) {
-		uint64_t doubted = doubted_in_a_collection();
-
-		least = doubted < least ? doubted : least;
-	}
-	assert_true(least <= most);
-	assert_true(stats_now().kept - kept >= 3 * COUNT);
-	assert_int_equal(released(), 0);
-}
-
-static NOINLINE slot_t *slots_new(void)
-{
-	slot_t *slots = malloc(SLOTS_BYTES);
-
-	assert_non_null(slots);
-	memset((void *)slots, 0, SLOTS_BYTES);
-	return slots;
-}
-
-/* A compiler may leave out what it can tell that nobody reads. */
-static NOINLINE void wipe(void *slots, size_t bytes)
-{
-	memset(slots, 0, bytes);
-	__asm__ volatile("" : : "r"(slots) : "memory");
-}
-
-static void clear(void *slots)
-{
-	wipe(slots, SLOTS_BYTES);
-}
-
-/* One word in so many bytes. */
-static NOINLINE void wipe_every(struct hidden slots, size_t stride)
-{
-	for (unsigned int i = 0; i < COUNT; i++)
-		wipe((char *)hidden_show(slots) + i * stride, sizeof(slot_t));
-}
 
 /* ------------------------------------------------------------------ held, and dropped */
 
@@ -170,51 +64,6 @@ TEST(one_that_is_dropped_goes_in_the_next_collection)
 	free((void *)slots);
 }
 
-TEST(new_ones_beside_those_that_are_held_are_found_there)
-{
-	slot_t *slots = slots_new();
-	struct hidden area = area_hidden();
-
-	adopting_begin();
-	adopt_members(area, 0, COUNT / 2, (char *)slots, sizeof(slot_t));
-	collect_times(2);
-	adopt_members(area, COUNT / 2, COUNT, (char *)slots, sizeof(slot_t));
-	assert_true(doubted_in_a_collection() < COUNT / 3);
-	assert_int_equal(released(), 0);
-	clear((void *)slots);
-	assert_true(are_released(COUNT));
-	free((void *)slots);
-}
-
-static NOINLINE void adopt_one(struct hidden area, unsigned int i, slot_t *slot)
-{
-	*slot = foster_adopt(member(area, i), LEN, on_release, NULL);
-	assert_non_null(*slot);
-}
-
-/* Their numbers are those of regions that were made before all others, and went. */
-TEST(new_ones_that_come_before_those_beside_them_are_found_there)
-{
-	const unsigned int half = COUNT / 2;
-	struct hidden area = area_hidden();
-	slot_t *slots = slots_new(), *other = slots_new();
-
-	adopting_begin();
-	adopt_members(area_hidden(), 0, half, (char *)other, sizeof(slot_t));
-	adopt_members(area, 0, half, (char *)(slots + half), sizeof(slot_t));
-	collect_times(1);
-	clear((void *)other);
-	assert_true(are_released((int)half));
-	collect_times(1);
-	for (unsigned int i = 0; i < half; i++)
-		adopt_one(area, half + i, slots + half - 1 - i);
-	assert_true(doubted_in_a_collection() < COUNT / 3);
-	clear((void *)slots);
-	assert_true(are_released((int)(2 * half + half)));
-	free((void *)slots);
-	free((void *)other);
-}
-
 /* As in a list whose elements have what is adopted beside their links. */
 TEST(words_beside_regions_on_their_pages_are_believed)
 {
@@ -226,32 +75,6 @@ TEST(words_beside_regions_on_their_pages_are_believed)
 	assert_believed(8);
 	wipe_every(area, STEP);
 	assert_true(are_released(COUNT));
-}
-
-/* Their numbers are those of regions that went in threes, and so in no order of use. */
-TEST(new_ones_with_numbers_in_any_order_are_found_beside_those_before)
-{
-	const unsigned int half = COUNT / 2;
-	struct hidden area = area_hidden();
-	slot_t *slots = slots_new(), *other = slots_new();
-
-	adopting_begin();
-	adopt_members(area_hidden(), 0, COUNT, (char *)other, sizeof(slot_t));
-	for (unsigned int from = 0; from < 3; from++) {
-		for (unsigned int i = from; i < COUNT; i += 3)
-			other[i] = NULL;
-		forget();
-		assert_true(foster_collect(-1) >= 0);
-	}
-	assert_true(are_released(COUNT));
-	adopt_members(area, 0, half, (char *)slots, sizeof(slot_t));
-	collect_times(2);
-	adopt_members(area, half, COUNT, (char *)slots, sizeof(slot_t));
-	assert_true(doubted_in_a_collection() < COUNT / 3);
-	clear((void *)slots);
-	assert_true(are_released(2 * COUNT));
-	free((void *)slots);
-	free((void *)other);
 }
 
 /* Some lie across the edges of pages. */
