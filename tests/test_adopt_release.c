@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "base/sync.h"
+#include "os/ledger.h"
 
 static void *volatile kept;
 
@@ -258,6 +259,41 @@ TEST(the_callback_may_disown_another_region)
 	within.other = NULL;
 	collect_times(ROUNDS);
 	assert_int_equal(atomic_load(&adopting_released.calls), 0);
+}
+
+/* ----------------------------------------------------------------- beside foster's own memory */
+
+#define BESIDE ((size_t)64) /* pages of each of three pieces, of which accounts get the middle one */
+
+static NOINLINE struct hidden area_around_accounts(void)
+{
+	const size_t part = BESIDE * page_size();
+	char *p = area_new(3 * BESIDE), *taken;
+
+	assert_int_equal(munmap(p + part, part), 0);
+	taken = ledger_take(part - page_size());
+	if (taken < p + part || taken >= p + 2 * part)
+		test_skip("the kernel placed it elsewhere");
+	return hidden_of(p);
+}
+
+static NOINLINE void adopt_beside(struct hidden area)
+{
+	char *p = hidden_show(area);
+
+	/* Whose end is where the accounts begin, and the other way round. */
+	assert_non_null(foster_adopt(p + BESIDE * page_size() - 100, 100, on_release, NULL));
+	assert_non_null(foster_adopt(p + 2 * BESIDE * page_size(), 100, on_release, NULL));
+}
+
+TEST(accounts_keep_nothing_that_lies_beside_them)
+{
+	struct hidden area;
+
+	adopting_begin();
+	area = area_around_accounts();
+	adopt_beside(area);
+	assert_true(are_released(2));
 }
 
 /* --------------------------------------------------------------------------- its argument */

@@ -19,8 +19,9 @@ struct ledger_part {
 };
 
 /*
- * Zeroed pages, for ever; NULL: no memory, or LEDGER_PARTS have been taken.  Addresses of regions in
- * it keep nothing.  Context: one caller at a time.
+ * Zeroed memory, aligned to 64 bytes, for ever; NULL: there is none, or LEDGER_PARTS have been taken.
+ * Addresses of regions in it keep nothing, and its own keeps nothing that lies beside it.  Context: one
+ * caller at a time.
  */
 void *ledger_take(size_t bytes) _must_check_;
 
