@@ -71,7 +71,7 @@ static void *use_everything(void *arg)
 	must(foster_holders(p, never, NULL) == -ENOSYS);
 	must(foster_copy(&byte, q, 1) == 0 && byte == 7);
 	must(foster_copy(&byte, p, 1) == -EFAULT);
-	/* q stays: its addresses are kept for ever, and what is mapped there later is not to be adopted. */
+	/* q stays mapped: the second time, a is not to be where it was, which can not be adopted. */
 	must(foster_thread_detach() == -EINVAL);
 	must(foster_thread_attach() == 0);
 	must(foster_thread_detach() == 0);

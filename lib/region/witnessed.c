@@ -79,7 +79,6 @@ static const struct region *next_region(uint32_t *at, bool backwards, bool *know
 		*at = numbers_end;
 	for (*at += step; *at && *at < numbers_end; *at += step) {
 		const struct region *r = region_in_turn(&run, *at, AHEAD * (int)step);
-
 		enum interest interest = interest_in(r);
 
 		*known = is_held(*at) || interest == SPARED;

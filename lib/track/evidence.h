@@ -41,8 +41,8 @@ enum evidence_place {
 };
 
 /*
- * The region that the memory at an address belongs to, be it in its range or in foster's own account
- * of it (the argument of a callback): the address of its first byte; 0: none.  Any context.
+ * The region that the memory at an address belongs to, be it in its range or what foster
+ * keeps for it in the clear (the argument of a callback): the address of its first byte; 0: none.  Any context.
  */
 typedef uintptr_t evidence_owner_fn(uintptr_t at);
 

@@ -29,7 +29,7 @@ struct window {
 	uint64_t there;	   /* private memory that is there */
 	uint64_t examined; /* ... and the next two are known */
 	uint64_t ordinary; /* a word may count */
-	uint64_t mixed;	   /* but some words of the page are regions', or in their accounts */
+	uint64_t mixed;	   /* but some words of the page are regions', or arguments of their callbacks */
 };
 
 /* A word that points to what a number names; at 0: none. */

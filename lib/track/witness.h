@@ -8,7 +8,7 @@
  *     a page of the collector's heap            no: its object may be unmarked now
  *     a page of the collector's headers         no
  *     a stack that was ever noted               no: it may be dead
- *     a region, or the account of one           no: what is kept for it may be in doubt itself
+ *     a region, or what its callbacks get       no: what is kept for it may be in doubt itself
  *     anything else                             no: to look at it is the sweep's
  *
  * To keep something is safe at any time, so that threads run meanwhile.  And nothing is kept for
@@ -43,7 +43,7 @@ struct witness_owner {
 	void (*holds)(const struct witness *w);
 	/* The order in which what the numbers name was made: one more each time. */
 	uint64_t (*order)(uint32_t number);
-	/* Does any region stand on that page, or any account of one? */
+	/* Does any region stand on that page, or the argument of a callback of one? */
 	bool (*owns_page)(uintptr_t page);
 	evidence_owner_fn *owner;
 };
