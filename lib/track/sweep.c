@@ -22,7 +22,7 @@
 #define OWN_LEAST ((size_t)8 << 20) /* touched only as far as it is used */
 #define OWN_MOST ((size_t)128 << 20)
 #define SHARED_LEAST ((size_t)1 << 20)
-#define KEEP_MOST ((size_t)16 << 20) /* kept between rounds */
+#define KEEP_MOST ((size_t)32 << 20) /* kept between rounds: enough for all regions that mappings allow */
 #define ALL_NS (60000 * NS_PER_MS)   /* for whatever else the companion does */
 #define LOOK_NS (50 * NS_PER_MS)     /* between looks whether it is still there */
 #define PASSES_MOST 4		     /* over what was written while the program runs */
