@@ -68,6 +68,7 @@ test_programs = \
 	tests/test_pace \
 	tests/test_pin \
 	tests/test_reentry \
+	tests/test_slot \
 	tests/test_stats \
 	tests/test_stress \
 	tests/test_sweep \

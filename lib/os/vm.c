@@ -287,14 +287,27 @@ static int map_free(uintptr_t addr, size_t len, const struct vm_what *what)
 	return -EEXIST;
 }
 
+int vm_map_there(uintptr_t addr, size_t len, const struct vm_what *what)
+{
+	fo_assert(addr % vm_page_size() == 0 && len % vm_page_size() == 0 && len);
+	return map_free(addr, len, what);
+}
+
 int vm_map_alone(size_t len, const struct vm_what *what, uintptr_t *addr)
 {
-	uintptr_t at = lonely_address(len + vm_page_size());
-	int err = at ? map_free(at, len, what) : -ENOMEM;
+	const struct vm_what nothing = { PROT_NONE, FORBIDDEN_FLAGS, -1, 0 };
+	const size_t room = len + vm_page_size();
+	uintptr_t at = lonely_address(room);
+	int err = at ? map_free(at, room, &nothing) : -ENOMEM;
 
+	if (err)
+		return err;
+	err = vm_lay(at, len, what);
 	if (!err)
 		*addr = at;
-	return err;
+	else if (err != -ENOTRECOVERABLE)
+		(void)munmap((void *)at, room);
+	return err == -ENOTRECOVERABLE ? -ENOMEM : err;
 }
 
 int vm_map_apart(size_t len, size_t align, const struct vm_what *what, uintptr_t *addr)

@@ -83,11 +83,14 @@ int vm_map_apart(size_t len, size_t align, const struct vm_what *what, uintptr_t
 	_must_check_ _nonnull_all_;
 
 /*
- * The same in one call and one mapping, where nothing else is: in addresses that the kernel gives nobody
- * who does not ask for them, one mapping behind the other with a page between.  -EEXIST and whatever
- * mmap(2) says: not there, vm_map_apart() may find a place.
+ * The same, small, where nothing else is: in addresses that the kernel gives nobody who does not ask for
+ * them, one mapping behind the other with such a page between.  -EEXIST and whatever mmap(2) says: not
+ * there, vm_map_apart() may find a place.
  */
 int vm_map_alone(size_t len, const struct vm_what *what, uintptr_t *addr) _must_check_ _nonnull_all_;
+
+/* Maps len bytes at addr if nothing is there: 0, -EEXIST, or the errno of mmap(2). */
+int vm_map_there(uintptr_t addr, size_t len, const struct vm_what *what) _must_check_ _nonnull_all_;
 
 /*
  * Where a mapping is, and bytes of inaccessible memory before and behind it: a page each,

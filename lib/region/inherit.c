@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "region/doubt.h"
+#include "region/place.h"
 #include "region/region.h"
 #include "region/stats.h"
 
@@ -11,17 +12,16 @@
 static void count_anew(const struct region *r)
 {
 	enum life_state state = life_state(life_revived(life_get(&r->life)));
-	bool in_place = atomic_load_explicit(&r->in_place, memory_order_relaxed);
 	bool unseen = atomic_load_explicit(&r->unseen, memory_order_relaxed);
 
 	if (state == LIFE_LIVE) {
 		stats_add(regions, 1);
 		stats_add(bytes, region_bytes(r));
 		stats_add(unseen, unseen);
-		stats_add(in_place, in_place);
+		place_count(r, true);
 	} else if (state == LIFE_REVOKED) {
 		stats_add(revoked, 1);
-		stats_add(in_place, in_place);
+		place_count(r, true);
 	}
 }
 
@@ -36,7 +36,7 @@ void regions_inherit(void)
 	stats_zero(bytes);
 	stats_zero(unseen);
 	stats_zero(revoked);
-	stats_zero(in_place);
+	place_count_none();
 	for (uint32_t number = 1; number < region_numbers_end(); number++) {
 		region_inherit(number);
 		count_anew(region_at(number));

@@ -5,12 +5,14 @@
 
 #include "base/check.h"
 #include "base/sync.h"
+#include "gc/gc.h"
 #include "os/vm.h"
 #include "region/callback.h"
 #include "region/identity.h"
 #include "region/lock.h"
 #include "region/region.h"
 #include "region/registry.h"
+#include "region/round.h"
 #include "region/stats.h"
 
 #define GET(member) atomic_load_explicit(&(member), memory_order_relaxed)
@@ -20,7 +22,44 @@ static const struct registry_found nothing = { 0 };
 /* Highest address and one more, of which the registry knows. */
 #define ADDRESSES_END ((uintptr_t)1 << 57)
 
-int place_enter(uintptr_t start, size_t span, uint32_t *number)
+/* ------------------------------------------------------------------ which place, and how many */
+
+static _Atomic size_t slots;
+
+size_t place_slots(void)
+{
+	return GET(slots);
+}
+
+void place_count(const struct region *r, bool more)
+{
+	const uint64_t by = more ? 1 : (uint64_t)-1;
+
+	if (!GET(r->in_place))
+		return;
+	stats_add(in_place, by);
+	if (region_is_in_slot(r))
+		(void)atomic_fetch_add_explicit(&slots, (size_t)by, memory_order_relaxed);
+}
+
+void place_count_none(void)
+{
+	stats_zero(in_place);
+	atomic_store_explicit(&slots, 0, memory_order_relaxed);
+}
+
+/* Of who has made as many regions the signs are no help any more, and the objects a burden. */
+#define MANY 4096u
+
+bool place_is_better(size_t bytes)
+{
+	return !round_trusts_sign() &&
+	       (bytes >= PLACE_BYTES || gc_host_allocates() || stats_get(mapped) >= MANY);
+}
+
+/* ------------------------------------------------------------------ in and out */
+
+int place_enter(uintptr_t start, size_t span, enum region_place place, uint32_t *number)
 {
 	int err = 0;
 
@@ -31,7 +70,7 @@ int place_enter(uintptr_t start, size_t span, uint32_t *number)
 	if (registry_overlaps(start, start + span))
 		err = -EEXIST;
 	else
-		*number = region_number(start, span, true);
+		*number = region_number(start, span, place);
 	region_unlock();
 	return err ? err : *number ? 0 : -ENOMEM;
 }
@@ -129,7 +168,7 @@ void place_forget(struct region *r)
 	leave_registry(r);
 }
 
-void place_inherit(uint32_t number)
+void place_abandon(uint32_t number)
 {
 	region_lock();
 	leave_registry(region_at(number));

@@ -88,13 +88,16 @@ static uint32_t take_after(uint32_t before)
 }
 
 /* The first of that size, where the list has it among its first. */
-static uint32_t take_sized(uint32_t *head, size_t span)
+static uint32_t take_sized(uint32_t *head, size_t span, enum region_place place)
 {
 	uint32_t before = 0;
 	uint32_t number = *head;
 
 	for (int i = 0; number && i < SEARCH_AT_MOST; i++) {
-		if (region_span(region_at(number)) == span)
+		const struct region *r = region_at(number);
+
+		if (region_span(r) == span &&
+		    atomic_load_explicit(&r->in_place, memory_order_relaxed) == place)
 			return before ? take_after(before) : take_first(head);
 		before = number;
 		number = next_of(number);
@@ -102,10 +105,10 @@ static uint32_t take_sized(uint32_t *head, size_t span)
 	return 0;
 }
 
-uint32_t pool_take(size_t span)
+uint32_t pool_take(size_t span, enum region_place place)
 {
 	fo_assert(region_locked());
-	return take_sized(list_of(span), span);
+	return take_sized(list_of(span), span, place);
 }
 
 uint32_t pool_take_any(void)

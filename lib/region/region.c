@@ -19,18 +19,18 @@
  *   (3) Users reach a region in LIVE, DOUBTED, REVOKED and FADING only.
  *   (4) Pins or holds keep a region in LIVE or REVOKED: with either, no doubt begins.
  *   (5) A number is in the doubt queue if and only if its queued bit is set, and at most once.
- *   (6) A number is in the pool if and only if its state is POOLED; then its range is forbidden
- *       and it has neither pins nor holds.
- *   (7) In REVOKED, FADING and POOLED all of the range is forbidden (in REVOKED from the moment
- *       that foster_close() returns); in LIVE and DOUBTED the revoked pages are, and what of the
- *       range is not the region's.
+ *   (6) A number is in the pool if and only if its state is POOLED; then its range is forbidden (of
+ *       a slot the last page is), and it has neither pins nor holds.
+ *   (7) In REVOKED, FADING and (but in a slot) POOLED all of the range is forbidden, in REVOKED from
+ *       the moment that foster_close() returns; in LIVE and DOUBTED the revoked pages are, and what
+ *       of the range is not the region's.
  *   (8) A sign counts only if nobody touched the region since the marking that led to it: between
  *       marking and sign threads run, and may be given a pointer by a call of ours.
  *   (9) RELEASING has one owner: the thread that made it so.
  *  (10) The generation goes up each time a number becomes NEWBORN, and never otherwise.
  *  (11) A verdict counts only for the doubt that it is about: a round unqueues what it decides
  *       over, every doubt of the sign queues, and what is queued is not condemned.
- *  (12) In place, RELEASING stands in the registry no more, and neither does DISOWNED.
+ *  (12) In place, RELEASING stands in the registry no more (but in a slot), and neither does DISOWNED.
  *
  *                    region_born()          region_sign()          region_condemn()
  *     FREE ---> NEWBORN ------------> LIVE ----------------> DOUBTED -----------+
@@ -48,10 +48,11 @@
  *
  *   from       to         by                 when
  *   FREE       NEWBORN    region_create()    a range has been made
- *   POOLED     NEWBORN    region_reuse()     the pool has a range of that size
+ *   POOLED     NEWBORN    region_reuse(), region_reuse_slot()  the pool has one of that size
  *   NEWBORN    LIVE       region_born()      the mapping lies in the range
  *   NEWBORN    RELEASING  region_stillborn() the mapping was refused
  *   NEWBORN    DISOWNED   region_stillborn() and the range was lost
+ *   NEWBORN    FREE       region_stillborn() and somebody's memory lies in the slot
  *   FREE       NEWBORN    place_enter()      in place
  *   NEWBORN    FREE       place_leave()      in place: nothing came of it
  *   LIVE       DOUBTED    region_sign()      no pointer seen, no pin, no hold
@@ -71,7 +72,8 @@
  *   LIVE       DISOWNED   region_disown()
  *   LIVE, RELEASING  DISOWNED  region_abandon(), region_release()  the host unmapped it
  *   RELEASING  POOLED     region_release()   forbidden; the pool has room
- *   RELEASING  FREE       region_release()   ordinary again; the pool is full
+ *   RELEASING  FREE       region_release()   ordinary again; the pool is full, or has no use for it
+ *   RELEASING  FREE       region_release()   in a slot: the host unmapped it
  *   RELEASING  FREE       place_release()    in place: given back
  *   DISOWNED   FREE       place_bury()       in place: nobody looks at it any more
  *   RELEASING  DOUBTED, FADING  region_release()  the kernel refused; queued once more
@@ -163,19 +165,29 @@ static void begin_newborn(struct region *r)
 	SET(r->witness, 0);
 }
 
-uint32_t region_reuse(size_t span)
+static uint32_t reuse(size_t span, enum region_place place)
 {
 	uint32_t number;
 
 	region_lock();
-	number = pool_take(span);
+	number = pool_take(span, place);
 	if (number)
 		begin_newborn(region_at(number));
 	region_unlock();
 	return number;
 }
 
-uint32_t region_number(uintptr_t base, size_t span, bool in_place)
+uint32_t region_reuse(size_t span)
+{
+	return reuse(span, REGION_OVERLAY);
+}
+
+uint32_t region_reuse_slot(size_t span)
+{
+	return reuse(span, REGION_IN_SLOT);
+}
+
+uint32_t region_number(uintptr_t base, size_t span, enum region_place place)
 {
 	struct region *r;
 	uint32_t number;
@@ -190,7 +202,7 @@ uint32_t region_number(uintptr_t base, size_t span, bool in_place)
 	begin_newborn(r);
 	SET(r->base, hide(base).complement);
 	SET(r->span, span);
-	SET(r->in_place, in_place);
+	SET(r->in_place, (uint8_t)place);
 	(void)registry_set(base, base + span, (struct registry_found){ number, false });
 	region_check(number);
 	return number;
@@ -214,7 +226,7 @@ uint32_t region_create(size_t span)
 	FOSTER_SYNC("object-made");
 	if (base) {
 		region_lock();
-		number = region_number(base, span, false);
+		number = region_number(base, span, REGION_OVERLAY);
 		region_unlock();
 	}
 	/* The only evidence for the object until the registry knows it. */
@@ -249,7 +261,7 @@ void region_born(uint32_t number, const struct region_facts *facts)
 	stats_add(regions, 1);
 	stats_add(bytes, region_bytes(r));
 	stats_add(unseen, facts->unseen);
-	stats_add(in_place, GET(r->in_place));
+	place_count(r, true);
 	FOSTER_SYNC("region-born");
 	life_set(&r->life, life_with(life, LIFE_LIVE) + (facts->unseen ? LIFE_PIN : 0));
 }
@@ -261,13 +273,22 @@ uint64_t region_last_id(void)
 
 /* ------------------------------------------------------------------ the way out */
 
-/* The last step of a range: the collector's again, or where that fails, into the pool. */
+static int end_range(const struct region *r)
+{
+	const size_t page = vm_page_size();
+
+	if (region_is_in_slot(r))
+		return vm_unmap(region_base(r) + region_span(r) - page, page);
+	return vm_make_ordinary(region_base(r), region_span(r));
+}
+
+/* The last step of a range: the collector's, or nobody's, again, or where that fails, into the pool. */
 static int give_back(uint32_t number)
 {
 	struct region *r = region_at(number);
 	uintptr_t base = region_base(r);
 	size_t span = region_span(r);
-	int err = vm_make_ordinary(base, span);
+	int err = end_range(r);
 
 	fo_assert(life_state(life_of(r)) == LIFE_RELEASING); /* (9) */
 	region_lock();
@@ -292,6 +313,12 @@ void region_doubt_again(uint32_t number)
 	(void)doubt_put(number); /* the reaper, who called, knows that it has to come back */
 }
 
+/* Is a range of its kind what the next region of that size will lie in? */
+static bool is_wanted(const struct region *r)
+{
+	return region_is_in_slot(r) == place_is_better(region_span(r));
+}
+
 /* RELEASING, and forbidden: into the pool if it has room. */
 static bool pool_range(uint32_t number)
 {
@@ -301,7 +328,7 @@ static bool pool_range(uint32_t number)
 	 * Without the reserve, giving ranges back comes first: it lowers the number of
 	 * mappings.
 	 */
-	bool room = vm_spare_mappings();
+	bool room = vm_spare_mappings() && is_wanted(r);
 	bool pooled;
 
 	region_lock();
@@ -319,9 +346,16 @@ static bool pool_range(uint32_t number)
 }
 
 /* Not ours to unmap any more, nor the collector's to use again: kept for ever. */
-static void lose(struct region *r)
+static void lose(uint32_t number)
 {
+	struct region *r = region_at(number);
+
+	if (GET(r->in_place)) {
+		place_abandon(number);
+		return;
+	}
 	stats_add(abandoned, 1);
+	account_forget_calls(number);
 	life_set(&r->life, life_with(life_of(r), LIFE_DISOWNED));
 }
 
@@ -333,7 +367,15 @@ void region_count_end(const struct region *r, bool closed)
 		stats_sub(regions, 1);
 		stats_sub(bytes, region_bytes(r));
 	}
-	stats_sub(in_place, GET(r->in_place));
+	place_count(r, false);
+}
+
+/* All of a range but what stays forbidden while it rests in the pool. */
+static int take_away(const struct region *r, bool closed)
+{
+	if (region_is_in_slot(r))
+		return vm_unmap(region_base(r), region_span(r) - vm_page_size());
+	return closed ? 0 : vm_forbid(region_base(r), region_span(r));
 }
 
 int region_release(uint32_t number)
@@ -343,14 +385,14 @@ int region_release(uint32_t number)
 	int err;
 
 	fo_assert(life_state(life_of(r)) == LIFE_RELEASING); /* (9) */
-	if (GET(r->in_place))
+	if (GET(r->in_place) == REGION_IN_PLACE)
 		return place_release(number);
 	if (!closed && !identity_holds(r)) {
 		region_count_end(r, closed);
-		lose(r);
+		lose(number);
 		return 0;
 	}
-	err = closed ? 0 : vm_forbid(region_base(r), region_span(r));
+	err = take_away(r, closed);
 	if (err) {
 		region_doubt_again(number);
 		return err;
@@ -381,6 +423,12 @@ int region_unpool(void)
 	return number ? give_back(number) : -ENOENT;
 }
 
+/* In a slot nothing was mapped. */
+static int forbid_again(const struct region *r)
+{
+	return region_is_in_slot(r) ? 0 : vm_forbid_part(region_base(r), region_span(r));
+}
+
 void region_stillborn(uint32_t number, bool lost)
 {
 	struct region *r = region_at(number);
@@ -388,14 +436,14 @@ void region_stillborn(uint32_t number, bool lost)
 
 	fo_assert(life_state(life) == LIFE_NEWBORN);
 	if (lost) {
-		lose(r);
+		lose(number);
 		return;
 	}
 	life_set(&r->life, life_with(life, LIFE_RELEASING));
 	/*
 	 * A range that cannot be forbidden is still what it was: forbidden, or ordinary.
 	 */
-	if (vm_forbid_part(region_base(r), region_span(r)) || !pool_range(number))
+	if (forbid_again(r) || !pool_range(number))
 		(void)give_back(number);
 }
 
@@ -522,7 +570,7 @@ static bool let_go(struct region *r)
 	stats_sub(regions, 1);
 	stats_sub(bytes, region_bytes(r));
 	stats_sub(unseen, GET(r->unseen));
-	stats_sub(in_place, GET(r->in_place));
+	place_count(r, false);
 	return true;
 }
 
@@ -602,12 +650,12 @@ static void end_owned(uint32_t number)
 	struct region *r = region_at(number);
 
 	if (GET(r->in_place)) {
-		place_inherit(number);
+		place_abandon(number);
 		return;
 	}
 	SET(r->closed, false);
 	if (vm_forbid(region_base(r), region_span(r)))
-		lose(r);
+		lose(number);
 	else if (!pool_range(number))
 		(void)give_back(number);
 }

@@ -73,7 +73,7 @@ struct region {
 	_Atomic uint8_t seen; /* enum region_seen: a round's last look; written in rounds only */
 	_Atomic uint8_t survived;  /* rounds that kept it, up to a limit; as spared_until */
 	_Atomic bool closed;	   /* has been REVOKED as a whole; guarded by the region lock */
-	_Atomic bool in_place; /* tracked where it is: no object of the collector lies under it */
+	_Atomic uint8_t in_place; /* enum region_place */
 
 	_Atomic size_t span;	/* of the range: whole pages, but in place */
 	_Atomic size_t revoked;	/* bytes of pages; guarded by the region lock */
@@ -103,6 +103,13 @@ struct region_calls {
 	void *_Atomic release_arg;
 	foster_damage_fn *_Atomic on_damage;
 	void *_Atomic damage_arg;
+};
+
+/* Where its range comes from; but for the first no object of the collector lies under it. */
+enum region_place {
+	REGION_OVERLAY,
+	REGION_IN_PLACE,
+	REGION_IN_SLOT, /* its last page is forbidden for good; without a region the others are free addresses */
 };
 
 /* A damaged region is reported once. */
@@ -148,6 +155,11 @@ static inline uintptr_t region_base(const struct region *r)
 	return reveal((hidden_addr){ atomic_load_explicit(&r->base, memory_order_relaxed) });
 }
 
+static inline bool region_is_in_slot(const struct region *r)
+{
+	return atomic_load_explicit(&r->in_place, memory_order_relaxed) == REGION_IN_SLOT;
+}
+
 static inline size_t region_span(const struct region *r)
 {
 	return atomic_load_explicit(&r->span, memory_order_relaxed);
@@ -183,10 +195,11 @@ static inline size_t region_bytes(const struct region *r)
 /* ---- birth: FREE or POOLED to NEWBORN to LIVE */
 
 /*
- * A NEWBORN region of span bytes in a range of the pool; 0: none fits.
+ * A NEWBORN region of span bytes in a range of the pool; 0: none fits.  The other is for slots.
  * Context: any thread; takes the region lock.
  */
 uint32_t region_reuse(size_t span) _must_check_;
+uint32_t region_reuse_slot(size_t span) _must_check_;
 
 /*
  * A NEWBORN region in a range that overlay_new() made, of ordinary memory.  0: no memory;
@@ -197,7 +210,7 @@ uint32_t region_create(size_t span) _must_check_;
 /*
  * A NEWBORN number for a range that stands nowhere yet; 0: no memory.  The region lock is held.
  */
-uint32_t region_number(uintptr_t base, size_t span, bool in_place) _must_check_;
+uint32_t region_number(uintptr_t base, size_t span, enum region_place place) _must_check_;
 
 /* The other way, for a range that stands nowhere any more.  The region lock is held. */
 void region_free_number(uint32_t number);

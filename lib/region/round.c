@@ -104,13 +104,14 @@ static size_t count_gaps(void)
 	size_t regions = stats_get(regions), in_place = stats_get(in_place);
 
 	/* The two change one after the other. */
-	return stats_get(pool_ranges) + (regions > in_place ? regions - in_place : 0) + 1;
+	return stats_get(pool_ranges) + place_slots() +
+	       (regions > in_place ? regions - in_place : 0) + 1;
 }
 
-/* Is there no region and no range but in place? */
+/* Is there no region but in place? */
 static bool is_all_in_place(void)
 {
-	return count_gaps() == 1;
+	return stats_get(regions) <= stats_get(in_place);
 }
 
 /* What foster has mapped itself; of BPF maps some are arenas, and adopted memory may be anything. */
@@ -163,25 +164,40 @@ static bool has_pages_of_ours(const struct region *r, struct gap *gap)
 }
 
 /*
+ * A slot that rests is none: its addresses are free, and anybody's.
+ */
+static bool may_be_gap(const struct region *r)
+{
+	enum life_state state = life_state(life_get(&r->life));
+
+	if (state == LIFE_POOLED)
+		return !GET(r->in_place);
+	return (state == LIFE_LIVE || state == LIFE_DOUBTED) && GET(r->in_place) != REGION_IN_PLACE;
+}
+
+/*
  * A range of the pool is forbidden since it was mapped, and so is what of a range its region does not
  * use; the collector writes nothing into the pages around it.
  */
 static bool is_gap(uint32_t number, struct gap *gap)
 {
 	const struct region *r = one_of_all(number);
-	enum life_state state = life_state(life_get(&r->life));
+	uintptr_t base = region_base(r);
 
-	if (GET(r->in_place) ||
-	    (state != LIFE_POOLED && state != LIFE_LIVE && state != LIFE_DOUBTED))
+	if (!may_be_gap(r))
 		return false;
 	*gap = (struct gap){
-		.start = overlay_object(region_base(r)),
-		.end = overlay_object_end(region_base(r), region_span(r)),
-		.from = region_base(r),
-		.to = region_base(r),
+		.start = base,
+		.end = base + region_span(r),
+		.from = base,
+		.to = base,
 		.number = number,
 	};
-	return state == LIFE_POOLED || has_pages_of_ours(r, gap);
+	if (!GET(r->in_place)) {
+		gap->start = overlay_object(base);
+		gap->end = overlay_object_end(base, region_span(r));
+	}
+	return life_state(life_get(&r->life)) == LIFE_POOLED || has_pages_of_ours(r, gap);
 }
 
 /* By turns; those that lie together have their turn together. */
@@ -198,17 +214,25 @@ static bool was_seen(uint32_t number)
 	return GET(r->seen) == SEEN_WHOLE && GET(r->backing) != BACKING_FILE && !has_its_turn(number);
 }
 
+#define NEWEST 64u
+
+/* It may not have been touched yet, and is held by who makes it. */
+static bool is_newest(const struct region *r)
+{
+	return region_is_in_slot(r) && GET(r->id) + NEWEST > last_id;
+}
+
 /* To read what is kept again and again is faster together with all others. */
 static bool is_wakeful(uint32_t number)
 {
 	const struct region *r = region_at(number);
 
-	return GET(r->survived) || GET(r->seen) == SEEN_ODD;
+	return GET(r->survived) || GET(r->seen) == SEEN_ODD || is_newest(r);
 }
 
 static bool next_gap(uint32_t *at, struct gap *gap)
 {
-	if (is_all_in_place())
+	if (count_gaps() == 1)
 		return false;
 	while (++*at < region_numbers_end())
 		if (is_gap(*at, gap)) {

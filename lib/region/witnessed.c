@@ -54,6 +54,9 @@ static enum interest interest_in(const struct region *r)
 	case LIFE_REVOKED:
 		if (!GET(r->in_place) || life_pins(life) || life_holds(life))
 			return NO_QUESTION;
+		/* Those that come and go by the thousand had better not be guessed at. */
+		if (!GET(r->witness) && region_is_in_slot(r))
+			return NO_QUESTION;
 		if (!region_is_spared_at(r, now))
 			return QUESTION;
 		return GET(r->witness) ? SPARED : NO_QUESTION;

@@ -96,7 +96,7 @@ static int adopt(uintptr_t start, size_t len, struct region_facts *facts)
 	stacks_note();
 	if (stacks_overlap(start, start + len))
 		return -EPERM;
-	err = place_enter(start, len, &number);
+	err = place_enter(start, len, REGION_IN_PLACE, &number);
 	if (err)
 		return err;
 	/* After it was found to be no region: an overlay lies in the collector's heap. */
@@ -129,7 +129,7 @@ static int enter_mapped(const struct vm_place *place, struct region_facts *facts
 {
 	uint32_t number;
 	int err = place_enter(place->addr - place->before, place->before + facts->len + place->behind,
-			      &number);
+			      REGION_IN_PLACE, &number);
 
 	if (err)
 		return err == -EEXIST ? -ENOMEM : err;

@@ -31,11 +31,6 @@
 #define CLASS_BYTES ((size_t)256 << 10)
 #define CLASSES_PER_DOUBLING 8
 
-/*
- * From here on regions lie outside of the collector's heap, where the sweep decides: inside, free blocks
- * of their size make it collect less often, ten times with 900 of 1 MiB.
- */
-#define PLACE_BYTES ((size_t)256 << 10)
 
 /* What is to be made, worked out from a request. */
 struct plan {
@@ -44,7 +39,8 @@ struct plan {
 	size_t span;  /* of the range that they lie in */
 	bool aligned; /* there is room to make address and offset alike */
 	bool known;   /* the collector knows this thread */
-	bool in_place; /* too large for the collector's heap, or its blocks are too small */
+	bool in_place; /* the collector's heap is no place for it, or its blocks are too small */
+	bool slotted;  /* and it is small */
 };
 
 static size_t round_to_class(size_t bytes)
@@ -54,15 +50,6 @@ static size_t round_to_class(size_t bytes)
 	if (bytes >= CLASS_BYTES)
 		step = ((size_t)1 << (63 - __builtin_clzll(bytes))) / CLASSES_PER_DOUBLING;
 	return (bytes + step - 1) & ~(step - 1);
-}
-
-/*
- * For an object of any size libgc makes its heap larger by a share of it, at most by 16 MiB, and does
- * not collect before that is filled.
- */
-static bool is_better_in_place(size_t bytes)
-{
-	return bytes >= PLACE_BYTES || gc_host_allocates();
 }
 
 /* Without frills where they would make the range too large. */
@@ -75,14 +62,14 @@ static int make_plan(struct plan *plan, const struct mapping_request *rq)
 	fo_assert(rq->len && rq->delta < vm_page_size());
 	if (!bytes || rq->delta + rq->len < rq->len)
 		return -EOVERFLOW;
-	if (overlay_fits(bytes) || (is_better_in_place(bytes) && !round_trusts_sign())) {
-		*plan = (struct plan){ rq, bytes, bytes, huge, false, true };
+	if (overlay_fits(bytes) || place_is_better(bytes)) {
+		*plan = (struct plan){ rq, bytes, bytes, huge, false, true, bytes < PLACE_BYTES };
 		return 0;
 	}
 	span = round_to_class(bytes + (huge ? HUGE_BYTES : 0));
 	if (overlay_fits(span))
 		span = bytes;
-	*plan = (struct plan){ rq, bytes, span, huge && span > bytes, false, false };
+	*plan = (struct plan){ rq, bytes, span, huge && span > bytes, false, false, false };
 	return 0;
 }
 
@@ -126,25 +113,45 @@ static struct vm_what unmerged(const struct plan *plan)
 	return what;
 }
 
-/* Without the collector; *span is what of the addresses is the region's. */
-static int map_beside(const struct plan *plan, uintptr_t *start, size_t *span)
+/* In a slot that another region had.  0, -EEXIST: there is none, or the errno of mmap(2). */
+static int map_in_old_slot(const struct plan *plan, uint32_t *number)
 {
-	*span = plan->bytes;
-	if (plan->bytes < PLACE_BYTES && !vm_map_alone(plan->bytes, &plan->rq->what, start))
-		return 0;
-	*span += vm_page_size();
-	return vm_map_apart(plan->bytes, plan->aligned ? HUGE_BYTES : 0, &plan->rq->what, start);
+	int err = -EEXIST;
+
+	while (err == -EEXIST && (*number = region_reuse_slot(plan->bytes + vm_page_size()))) {
+		FOSTER_SYNC("newborn");
+		err = vm_map_there(region_base(region_at(*number)), plan->bytes, &plan->rq->what);
+		/* Where something is by now, the slot is none any more. */
+		if (err)
+			region_stillborn(*number, err == -EEXIST);
+	}
+	stats_add(reused, !err);
+	return err;
 }
 
+static enum region_place map_beside(const struct plan *plan, uintptr_t *start, int *err)
+{
+	*err = plan->slotted ? vm_map_alone(plan->bytes, &plan->rq->what, start) : -ENOSPC;
+	if (!*err)
+		return REGION_IN_SLOT;
+	*err = vm_map_apart(plan->bytes, plan->aligned ? HUGE_BYTES : 0, &plan->rq->what, start);
+	return REGION_IN_PLACE;
+}
+
+/* Without the collector; an inaccessible page behind it is the region's, too. */
 static int map_in_place(const struct plan *plan, uint32_t *number)
 {
+	const size_t span = plan->bytes + vm_page_size();
+	enum region_place place;
 	uintptr_t start;
-	size_t span;
-	int err = map_beside(plan, &start, &span);
+	int err = plan->slotted ? map_in_old_slot(plan, number) : -EEXIST;
 
+	if (err != -EEXIST)
+		return err;
+	place = map_beside(plan, &start, &err);
 	if (err)
 		return err;
-	err = place_enter(start, span, number);
+	err = place_enter(start, span, place, number);
 	if (err)
 		(void)!vm_unmap(start, span);
 	return err == -EEXIST ? -ENOMEM : err;
