@@ -69,6 +69,35 @@ TEST(a_round_that_is_due_collects_once)
 	assert_int_equal(collections, stats_now().rounds - before.rounds);
 }
 
+/* ----------------------------------------------------------------- makers that wait */
+
+static _Atomic bool raced;
+static uint64_t ended_at;
+
+/* The round that a maker is about to wait for ends before it waits. */
+static void end_the_round(const char *point)
+{
+	if (strcmp(point, "throttling") != 0 || atomic_exchange(&raced, true))
+		return;
+	assert_true(foster_collect(20000) >= 0);
+	wait_until_quiet();
+	ended_at = now_ms();
+}
+
+TEST(a_maker_does_not_wait_for_a_round_that_has_ended)
+{
+	begin();
+	sync_hook = end_the_round;
+	for (int i = 0; i < MOST * LOT && !atomic_load(&raced); i++)
+		assert_ptr_not_equal(foster_mmap(NULL, page_size(), PROT_READ,
+						 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+				     MAP_FAILED);
+	sync_hook = NULL;
+	assert_true(atomic_load(&raced));
+	/* Nobody else makes a region, so that no other round would come: it would wait for a second. */
+	assert_in_range(now_ms() - ended_at, 0, 900);
+}
+
 /* Its sign comes with the collection of one, and the next decides. */
 TEST(what_is_dropped_late_goes_with_rounds_that_are_due)
 {

@@ -460,32 +460,39 @@ int reaper_collect(uint64_t deadline)
 }
 
 /*
- * Waits until the collector has caught up with the makers of regions, a second at most.
+ * Waits until the collector has caught up with the makers of regions, a second at most.  What is waited
+ * for was due when first was the number of rounds.
  */
-static void throttle(void)
+static void throttle(uint32_t first)
 {
 	uint64_t deadline = deadline_in(THROTTLE_MS);
-	uint32_t first = atomic_load(&rounds);
 	uint32_t round;
 
 	stats_add(throttled, 1);
 	thread_wipe_stack();
 	/* At least one round: only its end has released what its collection found. */
-	do {
-		round = atomic_load_explicit(&rounds, memory_order_acquire);
+	while ((round = atomic_load_explicit(&rounds, memory_order_acquire)) == first ||
+	       pace_overrun()) {
+		if (clock_ns() >= deadline)
+			return;
 		reaper_ring();
 		futex_wait(&rounds, round, deadline);
-	} while (clock_ns() < deadline && (pace_overrun() || atomic_load(&rounds) == first));
+	}
 }
 
 void reaper_pace(void)
 {
+	/* Before pace is asked: that round may end meanwhile, and there may be no other. */
+	uint32_t first = atomic_load(&rounds);
+
 	reaper_ring();
 	/* Nothing would come of waiting while the host lets nobody collect. */
 	if (is_me || gc_disabled() || clock_ns() < refused_until + RETRY_NS)
 		return;
-	if (pace_fast() || pace_overrun())
-		throttle();
+	if (!pace_fast() && !pace_overrun())
+		return;
+	FOSTER_SYNC("throttling");
+	throttle(first);
 }
 
 static int collect_here_or_there(void)
