@@ -35,6 +35,12 @@ static int check_pages(struct region *r)
 	return -ESTALE;
 }
 
+/* Of a slot the last page is forbidden already, and as a mapping of its own. */
+static size_t bytes_to_forbid(const struct region *r)
+{
+	return region_span(r) - (region_is_in_slot(r) ? vm_page_size() : 0);
+}
+
 /* The caller holds r. */
 static int close_region(struct region *r)
 {
@@ -47,7 +53,7 @@ static int close_region(struct region *r)
 	/* Before it takes its time; a failure only delays a round. */
 	pace_closed(region_span(r));
 	FOSTER_SYNC("revoked");
-	err = vm_forbid(region_base(r), region_span(r));
+	err = vm_forbid(region_base(r), bytes_to_forbid(r));
 	if (err)
 		region_unrevoke(r);
 	return err;

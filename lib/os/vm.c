@@ -295,7 +295,8 @@ int vm_map_there(uintptr_t addr, size_t len, const struct vm_what *what)
 
 int vm_map_alone(size_t len, const struct vm_what *what, uintptr_t *addr)
 {
-	const struct vm_what nothing = { PROT_NONE, FORBIDDEN_FLAGS, -1, 0 };
+	/* As a stack it is none of the forbidden memory beside it, from which it would have to be split. */
+	const struct vm_what nothing = { PROT_NONE, FORBIDDEN_FLAGS | MAP_STACK, -1, 0 };
 	const size_t room = len + vm_page_size();
 	uintptr_t at = lonely_address(room);
 	int err = at ? map_free(at, room, &nothing) : -ENOMEM;
