@@ -47,6 +47,13 @@ static NOINLINE bool other_is_at(const struct mark *mark)
 	return other == hidden_show(mark->base);
 }
 
+/* However many ask for one. */
+static NOINLINE void assert_nobody_gets(const struct mark *mark)
+{
+	for (int i = 0; i < SOME; i++)
+		assert_ptr_not_equal(map_pages(1), hidden_show(mark->base));
+}
+
 /* A region that is gone: its slot rests. */
 static struct mark rested(size_t pages)
 {
@@ -206,8 +213,7 @@ TEST(what_somebody_mapped_over_a_region_in_a_slot_stays_his)
 	collect_times(2 * ROUNDS);
 	assert_false(mark_is_tracked(&mark));
 	assert_int_equal(stats_now().abandoned, 1);
-	for (int i = 0; i < SOME; i++)
-		assert_ptr_not_equal(map_pages(1), hidden_show(mark.base));
+	assert_nobody_gets(&mark);
 	assert_int_equal(*(char *)hidden_show(mark.base), 42);
 }
 
@@ -255,8 +261,7 @@ static NOINLINE void close_kept(const struct mark *mark)
 	assert_int_equal(maps_count_inode(mark->inode), 0);
 	collect_times(ROUNDS);
 	assert_child_dies(SIGSEGV, load_byte, kept);
-	for (int i = 0; i < SOME; i++)
-		assert_ptr_not_equal(map_pages(1), kept);
+	assert_nobody_gets(mark);
 }
 
 TEST(a_closed_region_keeps_its_slot_until_the_last_pointer_is_gone)
@@ -305,8 +310,7 @@ TEST(a_disowned_region_keeps_its_slot)
 	kept = NULL;
 	collect_times(ROUNDS);
 	assert_true(mark_is_mapped(&mark));
-	for (int i = 0; i < SOME; i++)
-		assert_ptr_not_equal(map_pages(1), hidden_show(mark.base));
+	assert_nobody_gets(&mark);
 }
 
 /* ----------------------------------------------------------------- threads, processes, limits */
@@ -360,7 +364,6 @@ TEST(where_a_mapping_is_refused_the_slot_rests_on)
 	begin();
 	mark = rested(1);
 	resting = stats_now().pool_ranges;
-	errno = 0;
 	/* A descriptor that nothing can be mapped of. */
 	assert_map_fails(EBADF, foster_mmap(NULL, page_size(), RW, MAP_SHARED, -1, 0));
 	assert_int_equal(stats_now().pool_ranges, resting);

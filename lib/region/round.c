@@ -163,9 +163,7 @@ static bool has_pages_of_ours(const struct region *r, struct gap *gap)
 	return true;
 }
 
-/*
- * A slot that rests is none: its addresses are free, and anybody's.
- */
+/* A slot that rests is none: its addresses are free, and anybody's. */
 static bool may_be_gap(const struct region *r)
 {
 	enum life_state state = life_state(life_get(&r->life));
@@ -214,7 +212,7 @@ static bool was_seen(uint32_t number)
 	return GET(r->seen) == SEEN_WHOLE && GET(r->backing) != BACKING_FILE && !has_its_turn(number);
 }
 
-#define NEWEST 64u
+#define NEWEST 64u /* regions: as many makers may stand between mapping and touching */
 
 /* It may not have been touched yet, and is held by who makes it. */
 static bool is_newest(const struct region *r)

@@ -31,7 +31,6 @@
 #define CLASS_BYTES ((size_t)256 << 10)
 #define CLASSES_PER_DOUBLING 8
 
-
 /* What is to be made, worked out from a request. */
 struct plan {
 	const struct mapping_request *rq;
