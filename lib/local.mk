@@ -27,7 +27,7 @@ foster_core_sources = $(core_pairs) $(core_pairs:.c=.h) \
 	lib/os/copy.h lib/os/handlers.h lib/os/raw.h lib/os/registers.h \
 	lib/gc/gc.h \
 	lib/region/attach.c lib/region/disown.c lib/region/hold.c lib/region/info.c \
-	lib/region/objects.c lib/region/pin.c lib/region/verdict.c \
+	lib/region/objects.c lib/region/pin.c lib/region/release.c lib/region/verdict.c \
 	lib/source/adopt.c lib/source/file.c lib/source/mmap.c lib/source/private.h \
 	lib/guard/copy.c lib/guard/revoke.c
 

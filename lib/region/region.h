@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The life of a region.  region.c describes the states and is the only file that changes
- * one.
+ * The life of a region.  region.c describes the states, and says which files change one.
  */
 #ifndef FOSTER_REGION_REGION_H
 #define FOSTER_REGION_REGION_H
@@ -381,6 +380,9 @@ int region_unpool(void) _must_check_;
  * (NEWBORN, RELEASING) goes, what they looked at is let go, what was in doubt is queued again.
  */
 void region_inherit(uint32_t number);
+
+/* A part of it: RELEASING to POOLED or FREE, whatever its owner has done already. */
+void region_release_again(uint32_t number);
 
 /* ---- for tests and fo_assert_full(): the invariants of region.c, of one region */
 
