@@ -4,8 +4,8 @@
 
 core_pairs = \
 	lib/base/check.c lib/base/mutant.c lib/base/stable.c lib/base/sync.c \
-	lib/os/companion.c lib/os/descriptor.c lib/os/fault.c lib/os/layout.c \
-	lib/os/ledger.c \
+	lib/os/companion.c lib/os/descriptor.c lib/os/fault.c lib/os/inode.c \
+	lib/os/layout.c lib/os/ledger.c \
 	lib/os/mapline.c lib/os/mapquery.c lib/os/maps.c lib/os/pagemap.c \
 	lib/os/pages.c lib/os/peek.c lib/os/procfile.c lib/os/resident.c \
 	lib/os/scratch.c lib/os/smaps.c lib/os/snapshot.c lib/os/stacks.c \

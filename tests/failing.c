@@ -98,6 +98,9 @@ WRAP(void *, mmap, MAP_FAILED, ENOMEM,
 WRAP(int, mprotect, -1, ENOMEM, (void *addr, size_t len, int prot), (addr, len, prot))
 WRAP(int, madvise, -1, EAGAIN, (void *addr, size_t len, int advice), (addr, len, advice))
 WRAP(int, fstat, -1, ENOMEM, (int fd, struct stat *st), (fd, st))
+WRAP(int, statx, -1, ENOMEM,
+     (int fd, const char *path, int flags, unsigned int mask, struct statx *told),
+     (fd, path, flags, mask, told))
 WRAP(int, ftruncate, -1, EINTR, (int fd, off_t size), (fd, size))
 WRAP(void *, malloc, NULL, ENOMEM, (size_t bytes), (bytes))
 WRAP(void *, calloc, NULL, ENOMEM, (size_t count, size_t bytes), (count, bytes))

@@ -151,8 +151,8 @@ tests_test_hide_memory_CPPFLAGS = $(AM_CPPFLAGS) \
 failing_ldflags = \
 	-Wl,--wrap=mmap -Wl,--wrap=mprotect -Wl,--wrap=madvise -Wl,--wrap=mremap \
 	-Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=open \
-	-Wl,--wrap=ioctl -Wl,--wrap=fcntl -Wl,--wrap=fstat -Wl,--wrap=ftruncate \
-	-Wl,--wrap=fopen -Wl,--wrap=memfd_create -Wl,--wrap=pthread_create \
+	-Wl,--wrap=ioctl -Wl,--wrap=fcntl -Wl,--wrap=fstat -Wl,--wrap=statx \
+	-Wl,--wrap=ftruncate -Wl,--wrap=fopen -Wl,--wrap=memfd_create -Wl,--wrap=pthread_create \
 	-Wl,--wrap=pthread_key_create -Wl,--wrap=pthread_setspecific \
 	-Wl,--wrap=pthread_atfork -Wl,--wrap=sigaction -Wl,--wrap=GC_generic_malloc \
 	-Wl,--wrap=GC_get_stack_base -Wl,--wrap=clone

@@ -6,10 +6,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
+#include "os/inode.h"
 
 /*
  * Without MAP_NORESERVE: inaccessible private memory is not charged anyway, and with it
@@ -440,7 +440,7 @@ uint64_t vm_resident_private(void)
 dev_t vm_memory_device(void)
 {
 	static _Atomic dev_t device;
-	struct stat st;
+	struct inode file;
 	dev_t known = atomic_load_explicit(&device, memory_order_relaxed);
 	int fd;
 
@@ -449,8 +449,8 @@ dev_t vm_memory_device(void)
 	fd = memfd_create("foster-probe", MFD_CLOEXEC);
 	if (fd < 0)
 		return 0;
-	if (!fstat(fd, &st))
-		known = st.st_dev;
+	if (!inode_ask(fd, &file))
+		known = file.device;
 	close(fd);
 	atomic_store_explicit(&device, known, memory_order_relaxed);
 	return known;

@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <foster/foster.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "base/result.h"
 #include "gc/gc.h"
+#include "os/inode.h"
 #include "os/maps.h"
 #include "os/stacks.h"
 #include "os/vm.h"
@@ -170,14 +170,14 @@ FOSTER_EXPORT void foster_private_forbid(void *addr, size_t len)
 FOSTER_EXPORT bool foster_private_is_of(const void *addr, size_t len, int fd)
 {
 	struct maps_entry entry;
-	struct stat st;
+	struct inode file;
 	int err = maps_at((uintptr_t)addr, &entry);
 
 	if (err == -ENOSYS)
 		return vm_is_mapped((uintptr_t)addr, (uintptr_t)addr + len);
-	return !err && fstat(fd, &st) == 0 && entry.start == (uintptr_t)addr &&
-	       entry.end - entry.start == len && entry.inode == st.st_ino &&
-	       entry.device == ((uint64_t)major(st.st_dev) << 32 | minor(st.st_dev));
+	return !err && inode_ask(fd, &file) == 0 && entry.start == (uintptr_t)addr &&
+	       entry.end - entry.start == len && entry.inode == file.number &&
+	       entry.device == ((uint64_t)major(file.device) << 32 | minor(file.device));
 }
 
 FOSTER_EXPORT void *foster_adopt(void *addr, size_t len, foster_release_fn *release, void *arg)

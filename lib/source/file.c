@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/result.h"
+#include "os/inode.h"
 #include "os/vm.h"
 #include "source/mapping.h"
 
@@ -56,16 +57,20 @@ static int open_file(const char *path, unsigned int flags)
 /* Bytes of a regular file or a block device. */
 static int size_of(int fd, uint64_t *size)
 {
-	struct stat st;
+	struct inode file;
 	off_t end;
+	int err = inode_ask(fd, &file);
 
-	if (fstat(fd, &st))
-		return -errno;
-	if (S_ISDIR(st.st_mode))
+	if (err)
+		return err;
+	if (S_ISDIR(file.mode))
 		return -EISDIR;
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+	if (!S_ISREG(file.mode) && !S_ISBLK(file.mode))
 		return -ENODEV;
-	end = S_ISREG(st.st_mode) ? st.st_size : lseek(fd, 0, SEEK_END);
+	*size = file.size;
+	if (S_ISREG(file.mode))
+		return 0;
+	end = lseek(fd, 0, SEEK_END);
 	if (end < 0)
 		return -errno;
 	*size = (uint64_t)end;

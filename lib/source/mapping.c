@@ -9,6 +9,7 @@
 #include "base/sync.h"
 #include "gc/gc.h"
 #include "guard/fault.h"
+#include "os/inode.h"
 #include "os/stacks.h"
 #include "region/core.h"
 #include "region/pace.h"
@@ -217,11 +218,11 @@ static int advise(const struct mapping_request *rq, uint32_t number,
 
 /*
  * What is behind the mapping, and who it is if the descriptor tells: of the kernel's memory files the
- * list of mappings shows what fstat(2) does; other file systems have device numbers of their own there.
+ * list of mappings shows what stat(2) does; other file systems have device numbers of their own there.
  */
 static enum region_backing backing_of(const struct vm_what *what, struct identity *identity)
 {
-	struct stat st;
+	struct inode file;
 
 	if (what->flags & MAP_ANONYMOUS) {
 		if (what->flags & MAP_SHARED)
@@ -229,11 +230,11 @@ static enum region_backing backing_of(const struct vm_what *what, struct identit
 		*identity = IDENTITY_ANONYMOUS;
 		return BACKING_ANONYMOUS;
 	}
-	if (!(what->flags & MAP_SHARED) || fstat(what->fd, &st) || !S_ISREG(st.st_mode))
+	if (!(what->flags & MAP_SHARED) || inode_ask(what->fd, &file) || !S_ISREG(file.mode))
 		return BACKING_OTHER;
-	if (st.st_dev != vm_memory_device())
+	if (file.device != vm_memory_device())
 		return BACKING_FILE;
-	*identity = identity_of_file(st.st_dev, st.st_ino, (uint64_t)what->off);
+	*identity = identity_of_file(file.device, file.number, (uint64_t)what->off);
 	return BACKING_MEMORY;
 }
 
