@@ -66,6 +66,7 @@ test_programs = \
 	tests/test_moving \
 	tests/test_munmap \
 	tests/test_pace \
+	tests/test_pool \
 	tests/test_pin \
 	tests/test_reentry \
 	tests/test_slot \

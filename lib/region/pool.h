@@ -32,4 +32,10 @@ uint32_t pool_take(size_t span, enum region_place place) _must_check_;
 /* Any range, the largest first; 0: empty. */
 uint32_t pool_take_any(void) _must_check_;
 
+/*
+ * A share of the ranges that nobody needed since the last call, those that have rested longest.  The
+ * first of them, linked by region->next; 0: none.
+ */
+uint32_t pool_take_surplus(void) _must_check_;
+
 #endif

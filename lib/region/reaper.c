@@ -235,6 +235,13 @@ static void idle(void)
 	reused_before = reused;
 }
 
+/* Where they come one after the other, what the pool has too much of is a burden to each. */
+static void collect_due(void)
+{
+	(void)collect_once(ROUND_DUE);
+	region_unpool_surplus();
+}
+
 static bool collect_if_due(void)
 {
 	if (collect_for_askers())
@@ -242,7 +249,7 @@ static bool collect_if_due(void)
 	if (gc_disabled() || clock_ns() < refused_until)
 		return false;
 	if (pace_due())
-		(void)collect_once(ROUND_DUE);
+		collect_due();
 	else if (doubt_any() && pace_round())
 		(void)collect_once(ROUND_DOUBTS);
 	else if (pace_idle())

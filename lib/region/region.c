@@ -77,7 +77,7 @@
  *   RELEASING  FREE       place_release()    in place: given back
  *   DISOWNED   FREE       place_bury()       in place: nobody looks at it any more
  *   RELEASING  DOUBTED, FADING  region_release()  the kernel refused; queued once more
- *   POOLED     RELEASING  region_unpool()    the pool is made smaller
+ *   POOLED     RELEASING  region_unpool(), region_unpool_surplus()  the pool is made smaller
  */
 #include "region/region.h"
 

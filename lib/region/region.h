@@ -374,6 +374,9 @@ int region_release(uint32_t number) _must_check_;
  */
 int region_unpool(void) _must_check_;
 
+/* The same of ranges that nobody needed since the last call: a share of them. */
+void region_unpool_surplus(void);
+
 /*
  * In the child of fork: calls of threads that are not there are ended for them.  What
  * they owned

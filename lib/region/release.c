@@ -182,6 +182,23 @@ int region_unpool(void)
 	return number ? give_back(number) : -ENOENT;
 }
 
+void region_unpool_surplus(void)
+{
+	uint32_t number;
+
+	region_lock();
+	number = pool_take_surplus();
+	for (uint32_t n = number; n; n = GET(region_at(n)->next))
+		leave_pool(region_at(n));
+	region_unlock();
+	while (number) {
+		uint32_t next = GET(region_at(number)->next);
+
+		(void)give_back(number);
+		number = next;
+	}
+}
+
 /* ------------------------------------------------------------------ stillborn */
 
 /* In a slot nothing was mapped. */
