@@ -177,3 +177,93 @@ TEST(what_is_closed_at_once_asks_for_few_rounds)
 	test_say("%lu rounds beside %d", (unsigned long)before, LOT / 2);
 	assert_true(before <= LOT / 8);
 }
+
+/* ----------------------------------------------------------------- small ones that come fast */
+
+#define LIMIT 1024u /* that make a round due, as nothing else is said */
+#define BURST 1500u /* and not yet twice as many */
+#define TRIES 50
+
+static void begin_with_defaults(void)
+{
+	struct foster_options options = { .size = sizeof(options),
+					  .idle_collect_ms = FOSTER_NEVER };
+
+	assert_int_equal(foster_init(&options), 0);
+}
+
+/* The count begins anew. */
+static void settle(void)
+{
+	wait_until_quiet();
+	assert_true(foster_collect(20000) >= 0);
+}
+
+static NOINLINE void make_many(size_t regions, size_t pages)
+{
+	for (size_t i = 0; i < regions; i++)
+		assert_ptr_not_equal(foster_mmap(NULL, pages * page_size(), PROT_READ,
+						 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+				     MAP_FAILED);
+}
+
+/* Has a round ended when so many have been made? */
+static bool does_round_come(size_t regions, size_t pages)
+{
+	uint64_t rounds;
+
+	settle();
+	rounds = stats_now().rounds;
+	make_many(regions, pages);
+	return stats_now().rounds > rounds;
+}
+
+/* No machine is fast at all times; once is enough. */
+static void assert_round_can_come(bool comes, size_t regions, size_t pages)
+{
+	int tries = 0;
+
+	while (tries < TRIES && does_round_come(regions, pages) != comes)
+		tries++;
+	assert_in_range(tries, 0, TRIES - 1);
+}
+
+TEST(small_ones_that_come_fast_share_a_round)
+{
+	begin_with_defaults();
+	assert_round_can_come(false, BURST, 1);
+}
+
+TEST(twice_as_many_are_waited_for_at_most)
+{
+	begin_with_defaults();
+	assert_round_can_come(true, 2 * LIMIT + 1, 1);
+}
+
+TEST(large_ones_that_come_fast_do_not_share_a_round)
+{
+	begin_with_defaults();
+	assert_round_can_come(true, LIMIT + 1, 16);
+}
+
+TEST(who_says_how_many_make_a_round_due_is_heeded)
+{
+	begin();
+	assert_round_can_come(true, LOT + 1, 1);
+}
+
+static bool have_gone(void *before)
+{
+	return stats_now().released - *(uint64_t *)before > BURST / 10 * 9;
+}
+
+TEST(when_no_more_come_the_round_is_due)
+{
+	uint64_t before;
+
+	begin_with_defaults();
+	settle();
+	before = stats_now().released;
+	make_many(BURST, 1);
+	assert_true(wait_until(have_gone, &before, 10000));
+}

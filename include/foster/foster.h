@@ -97,7 +97,7 @@ extern "C" {
  *	for one.  Default 2000; rounds that release nothing double the wait, up to 64 times.
  *	FOSTER_NEVER: foster asks only when much was mapped, memory is short, or you ask.
  * @collect_regions: regions mapped since the last collection that make foster ask for one.
- *	Default 1024, and more when many regions live.
+ *	Default 1024, and more when many regions live, or (2048) when small ones come fast.
  * @collect_mib: MiB mapped since the last collection that make foster ask for one.
  *	Default 256, and more when much is mapped.
  * @pool_mib: MiB of released address space that foster keeps for reuse (inaccessible, without

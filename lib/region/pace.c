@@ -10,6 +10,7 @@
 #include "region/stats.h"
 
 #define REGIONS_DEFAULT 1024u
+#define REGIONS_FAST 2048u /* instead, of small ones that come fast */
 #define MIB_DEFAULT 256u
 #define IDLE_MS_DEFAULT 2000u
 #define BUDGET_DEFAULT 10u
@@ -23,6 +24,7 @@
 #define OVERRUN 2	   /* limits, at which makers wait */
 #define BYTES_REST_NS NS_PER_MS
 #define FAST_NS 20000ull   /* a region; who makes them faster waits for each collection */
+#define FAST_BYTES ((size_t)16 << 20) /* more than that is not left lying for the sake of speed */
 #define SCARCE_REGIONS 64u /* since the last collection, at which they wait when mappings are scarce */
 
 /*
@@ -38,10 +40,12 @@ static _Atomic uint64_t bytes_at;    /* clock_ns() when bytes_since last reached
 
 /* Computed after each collection of ours from what lives. */
 static _Atomic size_t regions_limit;
+static _Atomic size_t regions_limit_fast; /* no smaller */
 static _Atomic size_t bytes_limit;
 
 /* Set by pace_start(); a late reader of the options before merely paces as they said. */
 static _Atomic unsigned int opt_regions;
+static _Atomic unsigned int opt_regions_fast;
 static _Atomic unsigned int opt_mib;
 static _Atomic unsigned int opt_idle_ms;
 static _Atomic unsigned int opt_budget;
@@ -97,11 +101,15 @@ static size_t less(uint64_t a, size_t b)
 static void compute_limits(void)
 {
 	size_t room = ranges_ceiling() - at_most(ranges_ceiling(), ranges_now());
+	size_t most = at_least(room - room / 32, REGIONS_LEAST);
 	size_t regions =
 		at_least(opt_regions, less(stats_get(regions), regions_since) / 2);
 
-	regions = at_most(regions, at_least(room - room / 32, REGIONS_LEAST));
+	regions = at_most(regions, most);
 	atomic_store_explicit(&regions_limit, regions, memory_order_relaxed);
+	atomic_store_explicit(&regions_limit_fast,
+			      at_least(regions, at_most(opt_regions_fast, most)),
+			      memory_order_relaxed);
 	atomic_store_explicit(&bytes_limit,
 			      at_least((size_t)opt_mib << MIB_SHIFT,
 				       less(stats_get(bytes), bytes_since) / 2),
@@ -111,6 +119,7 @@ static void compute_limits(void)
 void pace_start(const struct foster_options *opts)
 {
 	opt_regions = or_default(opts->collect_regions, REGIONS_DEFAULT);
+	opt_regions_fast = or_default(opts->collect_regions, REGIONS_FAST);
 	opt_mib = or_default(opts->collect_mib, MIB_DEFAULT);
 	opt_idle_ms = or_default(opts->idle_collect_ms, IDLE_MS_DEFAULT);
 	opt_budget = or_default(opts->idle_budget_permille, BUDGET_DEFAULT);
@@ -147,6 +156,28 @@ static bool bytes_reached(size_t times)
 	       atomic_load_explicit(&bytes_limit, memory_order_relaxed);
 }
 
+/* Until when, if no more are made, they have come fast. */
+static uint64_t fast_until(void)
+{
+	uint64_t regions = atomic_load_explicit(&regions_since, memory_order_relaxed);
+
+	return atomic_load_explicit(&first_since, memory_order_relaxed) + regions * FAST_NS;
+}
+
+/*
+ * When a round is due for the number of regions.  Half of its cost is the same for one or a thousand, and
+ * who makes small ones fast has the next thousand there in no time.
+ */
+static uint64_t regions_due_at(void)
+{
+	if (!regions_reached(1))
+		return UINT64_MAX;
+	if (atomic_load_explicit(&regions_since, memory_order_relaxed) >= regions_limit_fast ||
+	    atomic_load_explicit(&bytes_since, memory_order_relaxed) >= FAST_BYTES)
+		return 0;
+	return fast_until();
+}
+
 static bool since_reached(size_t times)
 {
 	return regions_reached(times) || bytes_reached(times);
@@ -160,15 +191,18 @@ static bool is_scarce(void)
 
 bool pace_note(size_t span)
 {
-	size_t before;
+	size_t before, regions;
 
 	notice_collection();
-	if (atomic_fetch_add_explicit(&regions_since, 1, memory_order_relaxed) == 0)
+	regions = atomic_fetch_add_explicit(&regions_since, 1, memory_order_relaxed);
+	if (!regions)
 		atomic_store_explicit(&first_since, clock_ns(), memory_order_relaxed);
 	before = atomic_fetch_add_explicit(&bytes_since, span, memory_order_relaxed);
 	if (before < bytes_limit && bytes_reached(1))
 		atomic_store_explicit(&bytes_at, clock_ns(), memory_order_relaxed);
-	return since_reached(1) || is_scarce();
+	/* At the limit itself, too: the reaper is to know when they will not have come fast any more. */
+	return regions + 1 == regions_limit || bytes_reached(1) || is_scarce() ||
+	       (regions_reached(1) && clock_ns() >= regions_due_at());
 }
 
 /* Those that were made before the last round are not counted any more. */
@@ -193,10 +227,15 @@ void pace_closed(size_t span)
  */
 uint64_t pace_due_at(void)
 {
+	uint64_t at;
+
 	notice_collection();
-	if (regions_reached(1) || is_scarce())
+	if (is_scarce())
 		return 0;
-	return bytes_reached(1) ? bytes_at + at_least(idle_cost, BYTES_REST_NS) : UINT64_MAX;
+	at = regions_due_at();
+	if (bytes_reached(1) && at > bytes_at + at_least(idle_cost, BYTES_REST_NS))
+		at = bytes_at + at_least(idle_cost, BYTES_REST_NS);
+	return at;
 }
 
 bool pace_due(void)
@@ -212,10 +251,7 @@ bool pace_overrun(void)
 
 bool pace_fast(void)
 {
-	uint64_t regions = atomic_load_explicit(&regions_since, memory_order_relaxed);
-	uint64_t first = atomic_load_explicit(&first_since, memory_order_relaxed);
-
-	return since_reached(1) && clock_ns() - first < regions * FAST_NS;
+	return (bytes_reached(1) || regions_due_at() == 0) && clock_ns() < fast_until();
 }
 
 void pace_collects(void)
@@ -264,12 +300,17 @@ bool pace_round(void)
 	return clock_ns() >= pace_round_at();
 }
 
+bool pace_has_idle(void)
+{
+	return opt_idle_ms != FOSTER_NEVER;
+}
+
 uint64_t pace_idle_at(void)
 {
 	uint64_t wait = ((uint64_t)opt_idle_ms << idle_backoff) * NS_PER_MS;
 	uint64_t rest = rest_after();
 
-	if (opt_idle_ms == FOSTER_NEVER || !anything_there())
+	if (!pace_has_idle() || !anything_there())
 		return UINT64_MAX;
 	return idle_since + (wait > rest ? wait : rest);
 }

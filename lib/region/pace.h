@@ -59,6 +59,9 @@ void pace_collected(uint64_t cost, bool decided, bool released);
 bool pace_round(void);
 uint64_t pace_round_at(void);
 
+/* Are there idle collections at all? */
+bool pace_has_idle(void);
+
 /* Is an idle collection due?  Notices collections of the host, which put it off. */
 bool pace_idle(void);
 

@@ -280,7 +280,7 @@ static void rest(uint32_t heard, bool settled)
 {
 	uint64_t deadline = next_deadline(settled);
 
-	if (deadline == UINT64_MAX) {
+	if (deadline == UINT64_MAX && pace_has_idle()) {
 		atomic_store_explicit(&endless, true, memory_order_relaxed);
 		atomic_thread_fence(memory_order_seq_cst);
 		deadline = next_deadline(settled);
