@@ -34,7 +34,7 @@ static UNUSED void begin(size_t pool_bytes)
 {
 	assert_int_equal(gc_start(region_sign, region_each_object), 0);
 	region_lock();
-	pool_set_limit(pool_bytes);
+	pool_set_limit(pool_bytes, 16384);
 	region_unlock();
 }
 

@@ -116,3 +116,45 @@ TEST(rounds_that_somebody_asks_for_leave_the_pool_alone)
 	collect_times(TURNS);
 	assert_in_range(stats_now().pool_ranges, resting, BURST);
 }
+
+/* ----------------------------------------------------------------- how much may rest */
+
+#define CROWD 18000u
+
+static void *volatile crowd[CROWD];
+
+static size_t mappings_allowed(void)
+{
+	FILE *f = fopen("/proc/sys/vm/max_map_count", "re");
+	size_t n = 0;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%zu", &n), 1);
+	assert_int_equal(fclose(f), 0);
+	return n;
+}
+
+static NOINLINE void come_and_go(void)
+{
+	for (size_t i = 0; i < CROWD; i++)
+		crowd[i] = map_pages(1);
+	for (size_t i = 0; i < CROWD; i++)
+		crowd[i] = NULL;
+}
+
+/* More than before would make a program that has 20,000 regions map each of them anew. */
+TEST(a_quarter_of_the_mappings_that_are_allowed_may_rest)
+{
+	const size_t most = mappings_allowed() / 4;
+
+	if (most > CROWD / 10 * 9 + LOT || most < CROWD / 2)
+		test_skip("vm.max_map_count is not about 65530");
+	begin();
+	for (unsigned int i = 0; i < MANY + LOT; i++)
+		make_dropped(1);
+	come_and_go();
+	forget();
+	collect_times(ROUNDS);
+	test_say("%zu ranges", (size_t)stats_now().pool_ranges);
+	assert_in_range(stats_now().pool_ranges, most - LOT, most);
+}

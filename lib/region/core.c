@@ -28,6 +28,7 @@
 
 #define OPTIONS_V1 sizeof(struct foster_options)
 #define POOL_MIB_DEFAULT 256u
+#define POOL_SHARE 4u /* one in so many of the mappings that the system allows */
 #define MIB_SHIFT 20
 #define EXIT_MS 1000 /* that the end of the process waits for our thread */
 
@@ -79,11 +80,12 @@ static void after_fork_child(void)
 static void take_options(const struct foster_options *opts)
 {
 	unsigned int mib = opts->pool_mib ? opts->pool_mib : POOL_MIB_DEFAULT;
+	size_t mappings = vm_max_mappings();
 
 	region_lock();
-	pool_set_limit(mib == FOSTER_NEVER ? 0 : (size_t)mib << MIB_SHIFT);
+	pool_set_limit(mib == FOSTER_NEVER ? 0 : (size_t)mib << MIB_SHIFT, mappings / POOL_SHARE);
 	region_unlock();
-	pace_start(opts);
+	pace_start(opts, mappings);
 	round_set_way(opts->sweep);
 }
 

@@ -6,7 +6,6 @@
 #include "base/check.h"
 #include "gc/gc.h"
 #include "os/thread.h"
-#include "os/vm.h"
 #include "region/stats.h"
 
 #define REGIONS_DEFAULT 1024u
@@ -116,14 +115,14 @@ static void compute_limits(void)
 			      memory_order_relaxed);
 }
 
-void pace_start(const struct foster_options *opts)
+void pace_start(const struct foster_options *opts, size_t mappings)
 {
 	opt_regions = or_default(opts->collect_regions, REGIONS_DEFAULT);
 	opt_regions_fast = or_default(opts->collect_regions, REGIONS_FAST);
 	opt_mib = or_default(opts->collect_mib, MIB_DEFAULT);
 	opt_idle_ms = or_default(opts->idle_collect_ms, IDLE_MS_DEFAULT);
 	opt_budget = or_default(opts->idle_budget_permille, BUDGET_DEFAULT);
-	max_mappings = vm_max_mappings();
+	max_mappings = mappings;
 	sign_decides = opts->sweep == FOSTER_SWEEP_OFF || gc_sees_all();
 	idle_since = clock_ns();
 	compute_limits();

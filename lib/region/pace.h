@@ -16,8 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Takes the options; before anything else here. */
-void pace_start(const struct foster_options *opts);
+/* Takes the options, and how many mappings the system allows; before anything else here. */
+void pace_start(const struct foster_options *opts, size_t mappings);
 
 /* A region of span bytes has been made.  True: the reaper should hear of it. */
 bool pace_note(size_t span);

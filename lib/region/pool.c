@@ -14,9 +14,6 @@
 /* So far a list of mixed sizes is searched. */
 #define SEARCH_AT_MOST 64
 
-/* Each costs two mappings, of which the system allows some 65,000. */
-#define RANGES_AT_MOST 4096
-
 /* Of what was not needed, one in so many goes at a time: a program may come back to it. */
 #define SHARE 4u
 
@@ -25,7 +22,9 @@ static struct list {
 	uint32_t count;
 	uint32_t fewest; /* since the surplus was last taken */
 } lists[SIZES + 1];
-static size_t limit;
+static size_t limit; /* bytes */
+static size_t mappings;
+static size_t mappings_limit;
 
 static struct list *list_of(size_t span)
 {
@@ -45,10 +44,17 @@ static void set_next(uint32_t number, uint32_t next)
 	atomic_store_explicit(&region_at(number)->next, next, memory_order_relaxed);
 }
 
-void pool_set_limit(size_t bytes)
+/* An overlay parts a mapping of the collector's heap. */
+static size_t mappings_of(const struct region *r)
+{
+	return region_is_in_slot(r) ? 1 : 2;
+}
+
+void pool_set_limit(size_t bytes, size_t most)
 {
 	fo_assert(region_locked());
 	limit = bytes;
+	mappings_limit = most;
 }
 
 void pool_put_anyway(uint32_t number)
@@ -61,17 +67,19 @@ void pool_put_anyway(uint32_t number)
 	set_next(number, list->first);
 	list->first = number;
 	list->count++;
+	mappings += mappings_of(r);
 	stats_add(pool_ranges, 1);
 	stats_add(pool_bytes, region_span(r));
 }
 
 bool pool_put(uint32_t number)
 {
-	size_t span = region_span(region_at(number));
+	const struct region *r = region_at(number);
+	size_t span = region_span(r);
 
 	fo_assert(region_locked());
 	if (span > limit || stats_get(pool_bytes) > limit - span ||
-	    stats_get(pool_ranges) >= RANGES_AT_MOST)
+	    mappings + mappings_of(r) > mappings_limit)
 		return false;
 	pool_put_anyway(number);
 	return true;
@@ -79,12 +87,15 @@ bool pool_put(uint32_t number)
 
 static uint32_t count_out(struct list *list, uint32_t number)
 {
-	fo_assert(list->count);
+	const struct region *r = region_at(number);
+
+	fo_assert(list->count && mappings >= mappings_of(r));
 	list->count--;
 	if (list->fewest > list->count)
 		list->fewest = list->count;
+	mappings -= mappings_of(r);
 	stats_sub(pool_ranges, 1);
-	stats_sub(pool_bytes, region_span(region_at(number)));
+	stats_sub(pool_bytes, region_span(r));
 	return number;
 }
 

@@ -17,8 +17,8 @@
 #include "base/attributes.h"
 #include "region/region.h"
 
-/* Address space that may rest in the pool. */
-void pool_set_limit(size_t bytes);
+/* Address space that may rest in the pool, and mappings that it may be. */
+void pool_set_limit(size_t bytes, size_t mappings);
 
 /* Takes in the range of a region in state RELEASING.  False: the pool is full. */
 bool pool_put(uint32_t number) _must_check_;
