@@ -2,6 +2,8 @@
 /* foster_map_file(): whole files, windows, kinds of access, and what is refused. */
 #include "support.h"
 
+#include "refuse.h"
+
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -560,4 +562,29 @@ TEST(a_loop_of_links_is_refused)
 	assert_int_equal(symlink(file.path, file.path), 0);
 	assert_null_with(ELOOP, foster_map_file(file.path, NULL));
 	remove_file();
+}
+
+/* ----------------------------------------------------------------- in a sandbox */
+
+TEST(where_a_sandbox_refuses_statx_files_are_mapped)
+{
+	const char *p;
+
+	make_file(page_size() + 16);
+	refuse(SYS_statx, 0, EPERM);
+	p = foster_map_file(file.path, NULL);
+	assert_non_null(p);
+	assert_int_equal(info_of(p).len, file.len);
+	assert_true(pattern_holds(p, page_size(), 0));
+	remove_file();
+}
+
+TEST(where_a_sandbox_refuses_statx_regions_of_memory_files_go)
+{
+	struct mark mark;
+
+	refuse(SYS_statx, 0, EPERM);
+	mark = make_memfd_region(&kept, 1, AT_BASE);
+	kept = NULL;
+	assert_goes(&mark);
 }

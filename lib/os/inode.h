@@ -21,7 +21,7 @@ struct inode {
 	mode_t mode; /* the kind of file alone */
 };
 
-/* 0, or a negative errno of statx(2), and -ENOSYS where it does not tell all.  Context: any. */
+/* 0, or a negative errno of fstat(2).  Context: any. */
 int inode_ask(int fd, struct inode *inode) _must_check_ _nonnull_all_;
 
 #endif
