@@ -66,8 +66,8 @@ test_programs = \
 	tests/test_moving \
 	tests/test_munmap \
 	tests/test_pace \
-	tests/test_pool \
 	tests/test_pin \
+	tests/test_pool \
 	tests/test_reentry \
 	tests/test_slot \
 	tests/test_stats \

@@ -228,6 +228,16 @@ static void fill_pool(const struct scene *s)
 	must(stats_now().pool_ranges);
 }
 
+#define MANY 4096
+
+static NOINLINE void make_many(void)
+{
+	for (int i = 0; i < MANY; i++)
+		must(foster_mmap(NULL, page_size(), RW, ANON, -1, 0) != MAP_FAILED);
+	forget();
+	must(foster_collect(10000) >= 0);
+}
+
 static void set_scene(struct scene *s, const struct attempt *attempt)
 {
 	const struct trial *t = s->trial;
@@ -244,6 +254,8 @@ static void set_scene(struct scene *s, const struct attempt *attempt)
 		must(foster_init(&options) == 0);
 		make_witness(s);
 	}
+	if (t->many)
+		make_many();
 	if (t->pooled)
 		fill_pool(s);
 	if (t->prepare)

@@ -59,6 +59,7 @@ struct trial {
 	bool first;		      /* it is foster's first use */
 	bool plain;		      /* on a thread unknown to the collector */
 	bool pooled;		      /* a range of the size is in the pool */
+	bool many;		      /* so many were made before that they lie in slots */
 	bool releases;		      /* it may release regions and fail all the same */
 	bool later; /* what it made may go with the next collection only */
 	size_t len;

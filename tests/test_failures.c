@@ -97,6 +97,12 @@ SURVIVES(foster_collect_survives_each_failing_call, { .call = call_collect,
 						      .undo = undo_collect,
 						      .releases = true,
 						      .errors = { LACKS } })
+SURVIVES(foster_collect_of_slots_survives_each_failing_call, { .call = call_collect,
+							      .prepare = drop_some,
+							      .undo = undo_collect,
+							      .releases = true,
+							      .many = true,
+							      .errors = { LACKS } })
 SURVIVES(foster_collect_into_the_pool_survives_each_failing_call, { .call = call_collect,
 								    .prepare = drop_some,
 								    .undo = undo_collect,
@@ -185,6 +191,14 @@ SURVIVES(foster_mmap_of_a_big_file_survives_each_failing_call,
 	 MMAP_TRIAL(.len = BIG, .flags = MAP_SHARED))
 SURVIVES(foster_mmap_of_a_big_file_in_the_pool_survives_each_failing_call,
 	 MMAP_TRIAL(.len = POOLED_MOST, .flags = MAP_SHARED, .pooled = true))
+SURVIVES(foster_mmap_of_memory_in_a_new_slot_survives_each_failing_call,
+	 MMAP_TRIAL(.len = 8192, .flags = ANON, .many = true))
+SURVIVES(foster_mmap_of_a_file_in_a_new_slot_survives_each_failing_call,
+	 MMAP_TRIAL(.len = 8192, .flags = MAP_SHARED, .many = true))
+SURVIVES(foster_mmap_of_a_file_in_a_used_slot_survives_each_failing_call,
+	 MMAP_TRIAL(.len = 8192, .flags = MAP_SHARED, .many = true, .pooled = true))
+SURVIVES(foster_mmap_in_a_used_slot_on_an_unknown_thread_survives_each_failing_call,
+	 MMAP_TRIAL(.len = 8192, .flags = ANON, .plain = true, .many = true, .pooled = true))
 SURVIVES(foster_mmap_as_the_first_call_survives_each_failing_call,
 	 MMAP_TRIAL(.len = 8192, .flags = MAP_SHARED, .first = true))
 SURVIVES(foster_mmap_on_an_unknown_thread_survives_each_failing_call,
@@ -322,6 +336,8 @@ SURVIVES(foster_close_of_memory_survives_each_failing_call, CLOSE(.prepare = mak
 SURVIVES(foster_close_of_a_file_survives_each_failing_call, CLOSE(.prepare = make_file))
 SURVIVES(foster_close_of_a_surviving_file_survives_each_failing_call,
 	 CLOSE(.prepare = make_surviving))
+SURVIVES(foster_close_of_a_file_in_a_slot_survives_each_failing_call,
+	 CLOSE(.prepare = make_file, .many = true))
 SURVIVES(foster_close_on_an_unknown_thread_survives_each_failing_call,
 	 CLOSE(.prepare = make_file, .plain = true))
 

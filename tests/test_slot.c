@@ -371,6 +371,28 @@ TEST(where_a_mapping_is_refused_the_slot_rests_on)
 	assert_true(kept_is_at(&mark));
 }
 
+static long pages_of_addresses(void)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	long pages = 0;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%ld", &pages), 1);
+	assert_int_equal(fclose(f), 0);
+	return pages;
+}
+
+TEST(where_a_mapping_is_refused_nothing_is_left_of_a_new_slot)
+{
+	long before;
+
+	begin();
+	before = pages_of_addresses();
+	for (int i = 0; i < SOME; i++)
+		assert_map_fails(EBADF, foster_mmap(NULL, 5 * page_size(), RW, MAP_SHARED, -1, 0));
+	assert_in_range(pages_of_addresses(), 0, before + SOME);
+}
+
 static struct hidden slot;
 static int looks;
 

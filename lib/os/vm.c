@@ -287,6 +287,20 @@ static int map_free(uintptr_t addr, size_t len, const struct vm_what *what)
 	return -EEXIST;
 }
 
+/* Of what was reserved nothing is left; but what was refused may lie among somebody else's memory by now. */
+static int unreserve(uintptr_t base, size_t room, uintptr_t at, size_t len, int refusal)
+{
+	if (refusal != -ENOTRECOVERABLE) {
+		(void)munmap((void *)base, room);
+		return refusal;
+	}
+	if (at > base)
+		(void)munmap((void *)base, at - base);
+	if (at + len < base + room)
+		(void)munmap((void *)(at + len), base + room - (at + len));
+	return -ENOMEM;
+}
+
 int vm_map_there(uintptr_t addr, size_t len, const struct vm_what *what)
 {
 	fo_assert(addr % vm_page_size() == 0 && len % vm_page_size() == 0 && len);
@@ -304,11 +318,10 @@ int vm_map_alone(size_t len, const struct vm_what *what, uintptr_t *addr)
 	if (err)
 		return err;
 	err = vm_lay(at, len, what);
-	if (!err)
-		*addr = at;
-	else if (err != -ENOTRECOVERABLE)
-		(void)munmap((void *)at, room);
-	return err == -ENOTRECOVERABLE ? -ENOMEM : err;
+	if (err)
+		return unreserve(at, room, at, len, err);
+	*addr = at;
+	return 0;
 }
 
 int vm_map_apart(size_t len, size_t align, const struct vm_what *what, uintptr_t *addr)
@@ -327,10 +340,8 @@ int vm_map_apart(size_t len, size_t align, const struct vm_what *what, uintptr_t
 	at = align ? base + (((uintptr_t)what->off - base) & (align - 1)) : base;
 	end = at + len + page;
 	err = vm_lay(at, len, what);
-	if (err) {
-		(void)munmap((void *)base, room);
-		return err == -ENOTRECOVERABLE ? -ENOMEM : err;
-	}
+	if (err)
+		return unreserve(base, room, at, len, err);
 	/* What cannot be given back costs addresses only. */
 	if (at > base)
 		(void)munmap((void *)base, at - base);

@@ -224,17 +224,21 @@ void pace_closed(size_t span)
  * One large region makes a round due, and may be closed at once.  So a round for bytes alone comes when
  * they have been there for as long as a round takes.
  */
+static uint64_t bytes_due_at(void)
+{
+	return bytes_reached(1) ? bytes_at + at_least(idle_cost, BYTES_REST_NS) : UINT64_MAX;
+}
+
 uint64_t pace_due_at(void)
 {
-	uint64_t at;
+	uint64_t for_regions, for_bytes;
 
 	notice_collection();
 	if (is_scarce())
 		return 0;
-	at = regions_due_at();
-	if (bytes_reached(1) && at > bytes_at + at_least(idle_cost, BYTES_REST_NS))
-		at = bytes_at + at_least(idle_cost, BYTES_REST_NS);
-	return at;
+	for_regions = regions_due_at();
+	for_bytes = bytes_due_at();
+	return for_regions < for_bytes ? for_regions : for_bytes;
 }
 
 bool pace_due(void)
